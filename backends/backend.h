@@ -1,0 +1,91 @@
+/* backend.h: who answers requests.
+ *
+ * A backend is opened from a spec string, MODEL[,key=value...], takes requests and hands back
+ * responses in whatever order they are done. This issue's backend is `local`: a model file run by
+ * our own engine. A response never depends on what else is in flight.
+ *
+ *     backend_open -> backend_submit ... backend_poll ... -> backend_close
+ *
+ * One thread submits and polls. backend_render_chat and backend_encode are thread-safe. */
+#ifndef ASSAY_BACKENDS_BACKEND_H
+#define ASSAY_BACKENDS_BACKEND_H
+
+#include "base/error.h"
+#include "base/request.h"
+#include "base/value.h"
+
+struct backend;
+
+/* The spec, taken apart. Keys of the local backend: dtype (f32 [default], bf16, f16: what
+ * activations are rounded to between operations), quant (re-quantize the weights of the linear
+ * layers at load: q8_0, or none [default]), max_length (context in tokens), name (label in
+ * tables), tokens_per_step, kv_tokens (engine sizes, no effect on results). */
+struct backend_options {
+    int n_threads;     /* 0: the cores this process may use */
+    unsigned features; /* CPU features to use; UINT_MAX: all that the machine has */
+};
+
+struct backend_info {
+    const char *name;          /* name=..., or the file's or folder's base name */
+    const char *path;          /* as given in the spec */
+    const char *model_hash;    /* over the bytes of config, tokenizer and weights */
+    const char *numerics;      /* kernels' numerics + dtype + quantization: part of the identity */
+    const char *format;        /* of the weights, for people: "q4_1", "bf16" */
+    const char *quant;         /* "none" or what quant= asked for */
+    const char *architecture;  /* "llama" */
+    const char *chat_template; /* Jinja source; NULL: the model has none */
+    const char *bos_text;      /* "" when there is none */
+    const char *eos_text;
+    int max_length; /* tokens of context */
+    int64_t n_params;
+    size_t weight_bytes;
+};
+
+/* E_USAGE: an unknown key (err names the nearest). E_IO, E_INPUT, E_UNSUPPORTED: the model. */
+int backend_open(const char *spec, const struct backend_options *options, struct backend **ret,
+                 struct error *err);
+void backend_close(struct backend *b);
+const struct backend_info *backend_info(const struct backend *b); /* lives as long as b */
+
+/* messages: list of {"role", "content"}. Without the template's support for a system role the
+ * system message is retried in front of the first user message, as lm-evaluation-harness does.
+ * `continue_final`: the last message is an assistant's beginning and stays open. */
+int backend_render_chat(const struct backend *b, struct arena *a, const struct value *messages,
+                        bool add_generation_prompt, bool continue_final, struct str *ret,
+                        struct error *err);
+
+/* Text to token ids in `a`, as a prompt would be encoded (with BOS where the model adds one and
+ * the text has none). E_INPUT: the text starts with BOS and the tokenizer adds another (the
+ * double BOS that spoils scores). */
+int backend_encode(const struct backend *b, struct arena *a, struct str text, int32_t **ids,
+                   int *n_ids, struct error *err);
+/* One token as the text it stands for; bytes that are no UTF-8 alone are given as they are. */
+struct str backend_token_text(const struct backend *b, struct arena *a, int32_t id);
+
+/* Takes a request; everything it points to is copied. `tag` comes back with the response.
+ * E_INPUT: it cannot be asked (double BOS, empty continuation); nothing is in flight then. */
+int backend_submit(struct backend *b, const struct request *q, uint64_t tag, struct error *err);
+
+/* How many more requests the backend likes to hold now, so that its batches stay full. */
+int backend_room(const struct backend *b);
+
+struct completion {
+    uint64_t tag;
+    struct response response; /* its strings and tokens live in the arena given to backend_poll */
+};
+
+/* Runs the engine for one step when there is work, and hands out up to `max` finished requests in
+ * `ret`. Returns their number (0: not yet), or a negative error of the whole backend. */
+int backend_poll(struct backend *b, struct arena *a, struct completion *ret, int max,
+                 struct error *err);
+int backend_in_flight(const struct backend *b);
+
+struct backend_stats {
+    int64_t tokens_computed; /* rows that went through the model */
+    int64_t tokens_generated;
+    int64_t steps;
+    double seconds_busy;
+};
+struct backend_stats backend_stats(const struct backend *b);
+
+#endif

@@ -1,0 +1,179 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+static int cannot(struct error *err, const char *doing, const char *path)
+{
+    return error_set(err, E_IO, "cannot %s \"%s\": %s", doing, path, strerror(errno));
+}
+
+int mapping_open(const char *path, struct mapping *ret, struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return cannot(err, "open", path);
+    struct stat st;
+    int r = 0;
+    void *p = NULL;
+    if (fstat(fd, &st) < 0)
+        r = cannot(err, "stat", path);
+    else if (!S_ISREG(st.st_mode))
+        r = error_set(err, E_IO, "cannot read \"%s\": it is %s, not a regular file", path,
+                      S_ISDIR(st.st_mode) ? "a folder" : "a device or pipe");
+    else if (st.st_size > 0) {
+        p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED)
+            r = cannot(err, "map", path);
+    }
+    close(fd);
+    if (r == 0)
+        *ret = (struct mapping){p, (size_t)st.st_size};
+    return r;
+}
+
+void mapping_close(struct mapping *m)
+{
+    if (m->p)
+        munmap((void *)(uintptr_t)m->p, m->n);
+    *m = (struct mapping){0};
+}
+
+static int inflate_all(struct mapping in, const char *path, size_t limit, struct buf *out,
+                       struct error *err)
+{
+    z_stream z = {0};
+    if (inflateInit2(&z, 15 + 16) != Z_OK)
+        return error_set(err, E_MEMORY, "cannot unpack \"%s\": zlib does not start", path);
+    size_t taken = 0;
+    int r = 0, state = Z_OK;
+    char chunk[1 << 16];
+    while (r == 0 && (state != Z_STREAM_END || taken < in.n)) {
+        if (state == Z_STREAM_END) /* several gzip members behind each other are one file */
+            inflateReset(&z);
+        size_t give = in.n - taken < INT_MAX ? in.n - taken : INT_MAX;
+        z.next_in = (unsigned char *)(uintptr_t)(in.p + taken);
+        z.avail_in = (unsigned)give;
+        z.next_out = (unsigned char *)chunk;
+        z.avail_out = sizeof chunk;
+        state = inflate(&z, Z_NO_FLUSH);
+        taken += give - z.avail_in;
+        buf_add(out, chunk, sizeof chunk - z.avail_out);
+        if (state != Z_OK && state != Z_STREAM_END)
+            r = error_set(err, E_INPUT, "cannot unpack \"%s\": %s; fetch the file again", path,
+                          state == Z_BUF_ERROR ? "the gzip data ends early" : "damaged gzip data");
+        else if (out->n > limit)
+            r = error_set(err, E_INPUT, "cannot read \"%s\": more than %zu bytes once unpacked",
+                          path, limit);
+    }
+    inflateEnd(&z);
+    return r;
+}
+
+int file_read(struct arena *a, const char *path, size_t limit, struct str *ret, struct error *err)
+{
+    struct mapping m;
+    int r = mapping_open(path, &m, err);
+    if (r < 0)
+        return r;
+    if (m.n >= 2 && m.p[0] == 0x1f && m.p[1] == 0x8b) {
+        struct buf out = {0};
+        r = inflate_all(m, path, limit, &out, err);
+        if (r == 0)
+            *ret = buf_take(&out, a);
+        buf_free(&out);
+    } else if (m.n > limit) {
+        r = error_set(err, E_INPUT, "cannot read \"%s\": it has %zu bytes, more than %zu", path,
+                      m.n, limit);
+    } else {
+        *ret = str_copy(a, (struct str){(const char *)m.p, m.n});
+    }
+    mapping_close(&m);
+    return r;
+}
+
+int file_write(const char *path, struct str text, struct error *err)
+{
+    struct arena scratch = {0};
+    const char *tmp = arena_printf(&scratch, "%s.tmp", path);
+    FILE *f = fopen(tmp, "we");
+    int r = 0;
+    if (!f)
+        r = cannot(err, "write", tmp);
+    else {
+        bool bad = fwrite(text.p, 1, text.n, f) != text.n;
+        bad |= fflush(f) != 0 || fsync(fileno(f)) != 0;
+        int saved = errno;
+        bad |= fclose(f) != 0;
+        if (bad) {
+            errno = saved ? saved : errno;
+            r = cannot(err, "write", tmp);
+            unlink(tmp);
+        } else if (rename(tmp, path) < 0) {
+            r = cannot(err, "write", path);
+            unlink(tmp);
+        }
+    }
+    arena_free(&scratch);
+    return r;
+}
+
+bool file_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool folder_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int folder_make(const char *path, struct error *err)
+{
+    char *p = mem_strdup(path);
+    int r = 0;
+    for (char *at = p + 1; r == 0; at++) {
+        char c = *at;
+        if (c != '/' && c != '\0')
+            continue;
+        *at = '\0';
+        if (mkdir(p, 0777) < 0 && !folder_exists(p))
+            r = cannot(err, "make the folder", p);
+        *at = c;
+        if (c == '\0')
+            break;
+    }
+    free(p);
+    return r;
+}
+
+char *path_join(struct arena *a, const char *dir, const char *name)
+{
+    if (name[0] == '/' || dir[0] == '\0')
+        return arena_copy(a, name, strlen(name));
+    size_t n = strlen(dir);
+    return arena_printf(a, dir[n - 1] == '/' ? "%s%s" : "%s/%s", dir, name);
+}
+
+char *path_dir(struct arena *a, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return arena_copy(a, ".", 1);
+    return arena_copy(a, path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+const char *path_base(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}

@@ -1,0 +1,34 @@
+/* jinja.h: Jinja templates, as far as chat templates and task templates use them.
+ *
+ * The reference is Jinja2 3.1 with the options that lm-evaluation-harness (task templates) and
+ * transformers (chat templates) give it. A compiled template is immutable and may be rendered by
+ * several threads at once. Steps, recursion and output are limited: a template from a model file
+ * cannot hang the program. */
+#ifndef ASSAY_BASE_JINJA_H
+#define ASSAY_BASE_JINJA_H
+
+#include "base/value.h"
+
+enum jinja_mode {
+    JINJA_TASK, /* StrictUndefined, keep_trailing_newline, filter regex_replace */
+    JINJA_CHAT, /* trim_blocks, lstrip_blocks, loop controls, raise_exception(), strftime_now(),
+                   tojson without ASCII escapes, {% generation %} */
+};
+
+struct jinja;
+
+/* Lives in `a`. `where` names the template in errors ("arc.yaml:7", "tokenizer_config.json").
+ * E_INPUT with "WHERE:LINE: what is wrong". */
+int jinja_compile(struct arena *a, struct str text, const char *where, enum jinja_mode mode,
+                  struct jinja **ret, struct error *err);
+
+/* Renders over the dict `context` into `a`. E_INPUT: an undefined name is used, a wrong type, or
+ * raise_exception (the sentence holds its text). */
+int jinja_render(const struct jinja *t, struct arena *a, const struct value *context,
+                 struct str *ret, struct error *err);
+
+/* lm-evaluation-harness' shortcut: the kind of Python exception that Jinja2 would have raised
+ * ("UndefinedError", "TemplateSyntaxError", "TypeError", ...), for tests; valid after a failure. */
+const char *jinja_error_kind(const struct error *err);
+
+#endif

@@ -1,0 +1,161 @@
+/* kernels.h: the arithmetic of a model, as a table of operations.
+ *
+ * kernels_cpu() (and later kernels_cuda()) fill a struct kernels for the machine; the engine is
+ * written once against it. kernels/cpu/ref.c is the definition of every operation, plain and
+ * scalar; every other variant is checked against it by tests/kernels.
+ *
+ * The promise: an output row depends on its own inputs alone, bit for bit. How many rows share a
+ * call, how many threads run, where chunks are cut: none of it changes a bit. So every sum has an
+ * order that is fixed by the row's own shape (K for products, the position for attention, the
+ * vocabulary for log-probabilities).
+ *
+ * Shapes: T rows (tokens) of a step, D model width, N x K a weight's rows x columns, H query heads,
+ * G key/value heads, S head size, P positions a page. Matrices are row-major and dense.
+ * Activations are float32. `dev` is the table's own device; pointers marked [device] come from
+ * its buffer_new or weight_pack; on the CPU every pointer is a host pointer. */
+#ifndef ASSAY_KERNELS_KERNELS_H
+#define ASSAY_KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/pool.h"
+
+/* How a weight is stored. The GGUF blocks hold 32 values of a row each:
+ *   Q8_0  f16 d, 32 x int8:            w = d * q
+ *   Q4_0  f16 d, 16 bytes of nibbles:  w = d * (q - 8)   byte i: low = value i, high = value i+16
+ *   Q4_1  f16 d, f16 m, 16 bytes:      w = d * q + m */
+enum format {
+    FORMAT_F32,
+    FORMAT_F16,
+    FORMAT_BF16,
+    FORMAT_Q8_0,
+    FORMAT_Q4_0,
+    FORMAT_Q4_1,
+    FORMAT_COUNT,
+};
+
+struct format_info {
+    const char *name; /* "f32", "q8_0": also what users write */
+    int block;        /* values a block; 1 for the floats */
+    int block_bytes;
+};
+extern const struct format_info format_info[FORMAT_COUNT];
+
+/* Bytes of one row of `cols` values; 0 when cols is no multiple of the block. */
+size_t format_row_bytes(enum format f, int64_t cols);
+
+/* A matrix that multiplies activations: y = x * w^T. */
+struct weight {
+    enum format format;
+    int64_t rows, cols; /* N outputs, K inputs */
+    const void *data;   /* rows of format_row_bytes each; not owned, often the mapped file */
+    void *packed;       /* [device] what weight_pack made of it; NULL: `data` is used as it is */
+};
+
+/* Scalar conversions, for loaders, quantizers and tests; the kernels' own are checked against them.
+ */
+void weight_row_to_f32(const struct weight *w, int64_t row, float *ret); /* [cols] */
+/* Quantizes `n` floats (a multiple of the block) into `ret`. FORMAT_Q8_0 rounds as llama.cpp does:
+ * d = max|x| / 127 as f16, q = roundf(x / d) with the unrounded d. Floats round to nearest even. */
+int format_from_f32(enum format f, const float *x, int64_t n, void *ret, struct error *err);
+
+/* The paged key/value cache. Page p of layer l holds P positions: keys [P, G, S], then values
+ * [P, G, S], at data + (p * n_layers + l) * page_floats. */
+struct kv_cache {
+    float *data; /* [device] */
+    int n_layers, n_kv_heads, head_size;
+    int page_positions; /* P */
+    int n_pages;
+};
+
+/* One step: T rows, each a token of some sequence at some position. Sequences are slots whose
+ * pages are listed in the table. Prefill chunks and single decodes mix freely. A row sees the
+ * positions 0 .. its own of its sequence, so the rows of a chunk must be in the step together or
+ * in the cache already. */
+struct batch {
+    int n_rows;                /* T */
+    const int32_t *tokens;     /* [T] */
+    const int32_t *positions;  /* [T] from 0 */
+    const int32_t *sequences;  /* [T] row of page_table */
+    const int32_t *page_table; /* [n_sequences, max_pages] ids of pages, in order of position */
+    int n_sequences, max_pages;
+};
+
+enum rope_kind {
+    ROPE_HALVES, /* pairs (i, i + S/2): Hugging Face's layout ("neox") */
+    ROPE_PAIRS,  /* pairs (2i, 2i + 1): GGUF's layout for the Llama family */
+};
+
+/* What the last projection answers for one row. */
+struct token_logprob {
+    double logprob;        /* of the wanted token: logit - log sum exp(logits), natural log */
+    int32_t argmax;        /* the most probable token; the lowest id wins ties */
+    double argmax_logprob; /* its log-probability */
+};
+
+struct device; /* the table's own state: threads, scratch; later a stream */
+
+struct kernels {
+    const char *numerics; /* part of an evaluation's identity: "cpu-ref-1", "cpu-avx2-1" */
+    struct device *dev;
+
+    /* Memory. NULL when it does not fit; 64-byte aligned; not zeroed. */
+    void *(*buffer_new)(struct device *dev, size_t bytes);
+    void (*buffer_free)(struct device *dev, void *p);
+    void (*to_device)(struct device *dev, void *dst, const void *src, size_t bytes);
+    void (*to_host)(struct device *dev, void *dst, const void *src, size_t bytes);
+
+    /* Puts a weight into the layout that `linear`, `embed` and `logprobs` want. `w->data` must stay
+     * valid. The CPU tables use the mapped file itself and only check the shape. */
+    int (*weight_pack)(struct device *dev, struct weight *w, struct error *err);
+    void (*weight_free)(struct device *dev, struct weight *w);
+
+    /* x[T, D] = rows `tokens` of the table [vocab, D], as float32. */
+    void (*embed)(struct device *dev, float *x, const struct weight *table, const int32_t *tokens,
+                  int T);
+    /* y[T, D] = x / sqrt(mean(x^2) + eps) * w[D]; y may be x. */
+    void (*rmsnorm)(struct device *dev, float *y, const float *x, const float *w, int T, int D,
+                    float eps);
+    /* y[T, N] = x[T, K] * w[N, K]^T + bias[N] (NULL: none). */
+    void (*linear)(struct device *dev, float *y, const float *x, const struct weight *w,
+                   const float *bias, int T);
+    /* Rotates x[T, n_heads, S] in place; the angle of pair i at position p is p * inv_freq[i],
+     * cos and sin times `scale` (1 but for YaRN). inv_freq[S/2]. */
+    void (*rope)(struct device *dev, float *x, const int32_t *positions, const float *inv_freq,
+                 float scale, int T, int n_heads, int S, enum rope_kind kind);
+    /* Writes k and v [T, G, S] of every row into its page. */
+    void (*kv_write)(struct device *dev, const struct kv_cache *kv, int layer, const float *k,
+                     const float *v, const struct batch *b);
+    /* y[T, H, S] = softmax(q k^T * scale) v over the row's positions, causal; query head h reads
+     * key/value head h / (H / G). The row's own key and value are in the cache already. */
+    void (*attention)(struct device *dev, float *y, const float *q, const struct kv_cache *kv,
+                      int layer, const struct batch *b, int H, float scale);
+    /* y[n] = silu(gate[n]) * up[n]; y may be gate. */
+    void (*silu_mul)(struct device *dev, float *y, const float *gate, const float *up, size_t n);
+    /* y[n] += x[n]. */
+    void (*add)(struct device *dev, float *y, const float *x, size_t n);
+    /* Rounds x[n] to a float format and back (FORMAT_BF16, FORMAT_F16; F32 does nothing): what
+     * dtype=bf16 does to the activations between operations. */
+    void (*round_to)(struct device *dev, float *x, size_t n, enum format f);
+    /* Copies rows: y[i, D] = x[rows[i], D]. */
+    void (*gather)(struct device *dev, float *y, const float *x, const int32_t *rows, int n, int D);
+    /* The projection to the vocabulary fused with log-softmax and gather: ret[t] for x[T, D],
+     * head [vocab, D], wanted token targets[t] (-1: only the argmax is wanted). The logits of more
+     * than a few rows never exist at once. `ret` is host memory. */
+    void (*logprobs)(struct device *dev, struct token_logprob *ret, const float *x,
+                     const struct weight *head, const int32_t *targets, int T);
+    void (*close)(struct device *dev);
+};
+
+/* CPU features, as bits, by cpuid. */
+enum { CPU_AVX2 = 1, CPU_AVX512 = 2 }; /* AVX2 means x86-64-v3: with FMA, F16C, BMI */
+unsigned cpu_features(void);
+
+/* A table for this machine with at most `features`; 0 gives the scalar reference. The pool is
+ * used, not owned, and must outlive the table; end with k.close(k.dev). */
+struct kernels kernels_cpu(unsigned features, struct pool *pool);
+
+#endif

@@ -1,0 +1,75 @@
+/* metric.h: scores and their aggregates, as pure functions on text and numbers.
+ *
+ * Names and definitions are lm-evaluation-harness 0.4.13's (lm_eval/api/metrics.py); agreement is
+ * to 1e-9. No files, no globals; what is allocated lives in the caller's arena. */
+#ifndef ASSAY_METRICS_METRIC_H
+#define ASSAY_METRICS_METRIC_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/str.h"
+
+/* ---- aggregates ---- */
+
+/* One document's contribution: see struct score in tasks/task.h. */
+struct metric_item {
+    double value, weight;
+};
+
+struct aggregate {
+    double value;
+    double stderr_; /* NaN where lm-evaluation-harness prints N/A */
+    int64_t n;
+};
+
+enum aggregation {
+    AGGREGATE_MEAN,                /* stderr: sample sd / sqrt(n) */
+    AGGREGATE_PERPLEXITY,          /* exp(-mean); bootstrap */
+    AGGREGATE_WEIGHTED_PERPLEXITY, /* exp(-sum value / sum weight); none */
+    AGGREGATE_BITS_PER_BYTE,       /* -sum value / sum weight / ln 2; none */
+    AGGREGATE_MEDIAN,              /* upper middle; bootstrap */
+};
+
+struct metric_info {
+    const char *name; /* "acc_norm" */
+    enum aggregation aggregation;
+    bool higher_is_better;
+    bool is_01; /* scores of one document are 0 or 1: McNemar's test applies */
+};
+
+/* NULL: no such metric. */
+const struct metric_info *metric_find(const char *name);
+const struct metric_info *metric_all(int *n);
+
+/* `bootstrap_iters` as lm-evaluation-harness' (100,000; 0: no bootstrap). Its random stream: chunk
+ * i of 1,000 replicates uses random.Random(i), rnd.choices over the items. */
+struct aggregate metric_aggregate(enum aggregation how, const struct metric_item *items, int64_t n,
+                                  int bootstrap_iters);
+
+/* Group of leaf tasks (lm_eval/api/group.py): mean over leaves weighted by size or not, and the
+ * standard error: sqrt(sum (w_i se_i)^2) of that mean when `pooled` is false (the right one), or
+ * lm-evaluation-harness' pooled formula, for results.json. NaN when a leaf has none. */
+struct aggregate metric_group(const struct aggregate *leaves, int n, bool weight_by_size,
+                              bool pooled);
+
+/* ---- per document ---- */
+
+/* Index of the largest; the first of equals; -1 when n is 0. */
+int argmax_double(const double *x, int n);
+
+struct exact_match_options {
+    const struct str *regexes_to_ignore;
+    int n_regexes;
+    bool ignore_case, ignore_punctuation, ignore_numbers;
+};
+/* 1 or 0; reference and prediction are both put through the options. E_INPUT: a bad regex. */
+int exact_match(struct arena *a, struct str prediction, struct str reference,
+                const struct exact_match_options *o, double *ret, struct error *err);
+
+/* Unbiased pass@k of n samples with c correct (Chen et al. 2021, eq. 1). */
+double pass_at_k(int64_t n, int64_t c, int64_t k);
+
+/* len(re.split(r"\s+", text)): the words of word_perplexity. */
+int64_t count_words(struct str text);
+
+#endif

@@ -1,0 +1,44 @@
+/* stats.h: is the difference real? Statistics for comparing two models on the same documents.
+ * Each function names the reference it agrees with to 1e-9 (Monte Carlo ones within their error).
+ */
+#ifndef ASSAY_METRICS_STATS_H
+#define ASSAY_METRICS_STATS_H
+
+#include <stdint.h>
+
+/* Sample mean and standard deviation (n - 1), two-pass. NaN sd for n < 2. */
+double stats_mean(const double *x, int64_t n);
+double stats_sd(const double *x, int64_t n);
+
+double normal_cdf(double z);                    /* scipy.stats.norm.cdf */
+double normal_quantile(double p);               /* scipy.stats.norm.ppf */
+double student_t_quantile(double p, double df); /* scipy.stats.t.ppf */
+double student_t_cdf(double t, double df);
+double binomial_cdf(int64_t k, int64_t n, double p);
+
+/* McNemar's exact test on discordant pairs: b documents that only A got right, c only B.
+ * Two-sided p = min(1, 2 * BinomCDF(min(b, c); b + c, 1/2)) (statsmodels mcnemar exact=True);
+ * 1 when b + c is 0. */
+double mcnemar_exact_p(int64_t b, int64_t c);
+
+struct paired_difference {
+    double mean;      /* of b - a */
+    double stderr_;   /* sd of the differences / sqrt(n) */
+    double low, high; /* 95 % interval: mean -+ t quantile * stderr */
+    double p;         /* two-sided paired t test (scipy.stats.ttest_rel); 1 when all are 0 */
+    int64_t n;
+};
+struct paired_difference paired_t(const double *a, const double *b, int64_t n);
+
+/* Wilson's score interval for k of n at confidence 1 - alpha (statsmodels proportion_confint). */
+void wilson_interval(int64_t k, int64_t n, double alpha, double *low, double *high);
+
+/* A difference of aggregates that are no mean (perplexities): paired bootstrap over documents with
+ * our own keyed stream; percentile interval and the bootstrap's standard error. `f` computes the
+ * aggregate from per-document (value, weight) sums over the resample. */
+struct metric_item;
+struct paired_difference paired_bootstrap(const struct metric_item *a, const struct metric_item *b,
+                                          int64_t n, int aggregation, int replicates,
+                                          uint64_t seed);
+
+#endif

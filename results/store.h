@@ -1,0 +1,109 @@
+/* store.h: every score that assay ever computed, in one SQLite file.
+ *
+ * A store has one writer and any number of readers. What was committed survives kill -9. Strings
+ * passed in are copied. results/schema.sql says what is stored; the views v_scores, v_samples and
+ * v_compare are the interface for people's own SQL and keep their names and columns. */
+#ifndef ASSAY_RESULTS_STORE_H
+#define ASSAY_RESULTS_STORE_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/str.h"
+
+struct store;
+
+enum store_mode {
+    STORE_READ,  /* must exist */
+    STORE_WRITE, /* created when missing; one writer at a time, held until closed */
+};
+
+/* Opens or creates the store at `path`, migrating an older schema in one transaction.
+ * E_VERSION: written by a newer assay. E_BUSY: another writer holds it (err names its pid).
+ * E_IO: cannot be opened, no SQLite file, disk full. *ret is untouched on failure. */
+int store_open(const char *path, enum store_mode mode, struct store **ret, struct error *err);
+void store_close(struct store *s);
+
+/* Everything that can change a score of one (model, task) pair; `hash` over all of it is the
+ * identity. The limit is not part of it: more documents extend the same evaluation. */
+struct evaluation {
+    const char *hash;
+    const char *model; /* label in tables */
+    const char *model_path, *model_hash, *numerics, *format, *quant;
+    int64_t n_params;
+    int max_length;
+    const char *task, *task_alias, *task_version, *task_hash, *data_hash, *output_type;
+    int num_fewshot;
+    int64_t fewshot_seed;
+    const char *chat_template_hash; /* "" when none was applied */
+    bool fewshot_as_multiturn;
+    const char *system_instruction; /* "" */
+    const char *config_json;        /* the merged definition */
+    int64_t n_docs;                 /* documents in the split */
+};
+
+/* Finds it by hash or inserts it; *id is its row. The label is updated when it changed. */
+int store_evaluation(struct store *s, const struct evaluation *e, int64_t *id, struct error *err);
+
+/* 1: the sample is there with its scores; 0: not; negative: error. A sample stored with an error
+ * counts as not there, so that a second run tries it again. */
+int store_has_sample(struct store *s, int64_t evaluation, int64_t doc_id, struct error *err);
+
+struct request_row {
+    int idx;
+    bool unconditional;
+    struct str prompt;       /* the context: stored once by hash */
+    struct str continuation; /* the choice with its delimiter; empty for generation */
+    struct str response;     /* generated text; empty for log-likelihoods */
+    double logprob_nats;     /* NaN for generation */
+    bool is_greedy;
+    int n_chars, n_bytes; /* of the choice without its delimiter */
+    int n_tokens_prompt, n_tokens_scored, n_tokens_generated, n_truncated;
+    int64_t time_ns;
+    const char *finish; /* "eos", "stop", "length", "" */
+};
+
+struct score_row {
+    const char *metric, *filter;
+    double value, weight;
+};
+
+struct sample_row {
+    int64_t doc_id;
+    struct str doc_json; /* stored once by hash */
+    struct str target;
+    const char *error; /* NULL: none; else why it could not be answered or scored */
+    struct request_row *requests;
+    int n_requests;
+    struct score_row *scores;
+    int n_scores;
+    struct str filtered_json; /* {"filter": resps, ...} */
+};
+
+/* Samples are written in transactions: begin, many samples, commit. A sample is replaced as a
+ * whole when it was stored before. E_IO on a full disk: the transaction is rolled back and what
+ * was committed before stays. */
+int store_begin(struct store *s, struct error *err);
+int store_sample(struct store *s, int64_t evaluation, const struct sample_row *row,
+                 struct error *err);
+int store_commit(struct store *s, struct error *err);
+
+/* One run of the program, for `assay ls`: what was asked, when, how it ended. */
+int store_run_begin(struct store *s, const char *command_line, int64_t *id, struct error *err);
+int store_run_end(struct store *s, int64_t id, int exit_code, int64_t tokens_computed,
+                  double seconds, struct error *err);
+
+/* Recomputes the aggregates of an evaluation from its scores (metrics/metric.h's table). `limit`
+ * documents: only doc_id < n_eval count, so that a smaller --limit reports what it asked for. */
+int store_aggregate(struct store *s, int64_t evaluation, int64_t n_eval, int bootstrap_iters,
+                    struct error *err);
+
+struct score_line {
+    const char *metric, *filter;
+    double value, stderr_;
+    int64_t n;
+};
+/* The aggregates of an evaluation over its documents below n_eval, in the arena. */
+int store_scores(struct store *s, struct arena *a, int64_t evaluation, int64_t n_eval,
+                 struct score_line **ret, int *n, struct error *err);
+
+#endif
