@@ -102,7 +102,8 @@ struct asked {
     struct str target;        /* doc_to_target as text */
     struct request *requests; /* in lm-evaluation-harness' order; repeats after each other */
     int n_requests;
-    int n_choices; /* multiple_choice: conditional requests, one a choice */
+    int n_choices;             /* multiple_choice: conditional requests, one a choice; else 0 */
+    const struct str *choices; /* [n_choices] as acc_norm divides by them: without delimiter */
 };
 
 /* Documents must be asked in ascending order: few-shot draws form one stream over them. Skipping
