@@ -143,8 +143,8 @@ struct kernels {
     /* Copies rows: y[i, D] = x[rows[i], D]. */
     void (*gather)(struct device *dev, float *y, const float *x, const int32_t *rows, int n, int D);
     /* The projection to the vocabulary fused with log-softmax and gather: ret[t] for x[T, D],
-     * head [vocab, D], wanted token targets[t] (-1: only the argmax is wanted). The logits of more
-     * than a few rows never exist at once. `ret` is host memory. */
+     * head [vocab, D], wanted token targets[t] (-1: only the argmax is wanted, logprob is 0). The
+     * logits of more than a few rows never exist at once. `ret` is host memory. */
     void (*logprobs)(struct device *dev, struct token_logprob *ret, const float *x,
                      const struct weight *head, const int32_t *targets, int T);
     void (*close)(struct device *dev);

@@ -1,0 +1,227 @@
+/* ref.c: what every operation means. Plain scalar C in the order of the definition, summed in
+ * double and rounded once at the end: other variants are allowed their own (fixed) order and
+ * rounding, and are checked against this. Weight rows are shared out over threads; nothing else is
+ * parallel. */
+#include "kernels/cpu/device.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/format.h"
+
+static void embed(struct device *dev, float *x, const struct weight *table, const int32_t *tokens,
+                  int T)
+{
+    (void)dev;
+    for (int t = 0; t < T; t++)
+        weight_row_to_f32(table, tokens[t], x + (size_t)t * (size_t)table->cols);
+}
+
+static void rmsnorm(struct device *dev, float *y, const float *x, const float *w, int T, int D,
+                    float eps)
+{
+    (void)dev;
+    for (int t = 0; t < T; t++, x += D, y += D) {
+        double squares = 0;
+        for (int i = 0; i < D; i++)
+            squares += (double)x[i] * x[i];
+        double scale = 1 / sqrt(squares / D + eps);
+        for (int i = 0; i < D; i++)
+            y[i] = (float)(x[i] * scale) * w[i];
+    }
+}
+
+static double dot(const float *a, const float *b, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)a[i] * b[i];
+    return sum;
+}
+
+struct linear {
+    float *y;
+    const float *x;
+    const struct weight *w;
+    const float *bias;
+    int T;
+    char *rows; /* a weight row of floats for each thread */
+    size_t stride;
+};
+
+static void linear_column(void *arg, size_t n, int thread)
+{
+    const struct linear *l = arg;
+    size_t K = (size_t)l->w->cols, N = (size_t)l->w->rows;
+    float *row = (float *)(l->rows + (size_t)thread * l->stride);
+    weight_row_to_f32(l->w, (int64_t)n, row);
+    for (size_t t = 0; t < (size_t)l->T; t++)
+        l->y[t * N + n] = (float)(dot(l->x + t * K, row, l->w->cols) + (l->bias ? l->bias[n] : 0));
+}
+
+static void linear(struct device *dev, float *y, const float *x, const struct weight *w,
+                   const float *bias, int T)
+{
+    struct linear l = {y, x, w, bias, T, NULL, 0};
+    if (T == 0)
+        return;
+    l.rows = device_scratch(dev, (size_t)w->cols * sizeof(float), &l.stride);
+    pool_run(dev->pool, (size_t)w->rows, linear_column, &l);
+}
+
+static void rope(struct device *dev, float *x, const int32_t *positions, const float *inv_freq,
+                 float scale, int T, int n_heads, int S, enum rope_kind kind)
+{
+    (void)dev;
+    int step = kind == ROPE_PAIRS ? 2 : 1, apart = kind == ROPE_PAIRS ? 1 : S / 2;
+    for (int t = 0; t < T; t++)
+        for (int i = 0; i < S / 2; i++) {
+            float angle = (float)positions[t] * inv_freq[i];
+            float c = cosf(angle) * scale, s = sinf(angle) * scale;
+            for (int h = 0; h < n_heads; h++) {
+                float *a = x + ((size_t)t * (size_t)n_heads + (size_t)h) * (size_t)S + i * step;
+                float a0 = a[0], a1 = a[apart];
+                a[0] = a0 * c - a1 * s;
+                a[apart] = a1 * c + a0 * s;
+            }
+        }
+}
+
+static void kv_write(struct device *dev, const struct kv_cache *kv, int layer, const float *k,
+                     const float *v, const struct batch *b)
+{
+    (void)dev;
+    size_t GS = (size_t)kv->n_kv_heads * (size_t)kv->head_size, P = (size_t)kv->page_positions;
+    for (size_t t = 0; t < (size_t)b->n_rows; t++) {
+        int page = b->positions[t] / kv->page_positions;
+        size_t slot = (size_t)(b->positions[t] % kv->page_positions);
+        float *to = (float *)kv_page(kv, layer, b, b->sequences[t], page);
+        memcpy(to + slot * GS, k + t * GS, GS * sizeof *k);
+        memcpy(to + (P + slot) * GS, v + t * GS, GS * sizeof *v);
+    }
+}
+
+/* One query head of one row: y[S] = sum over positions of softmax(q k^T * scale) v. */
+static void attend(double *scores, float *y, const float *q, const struct kv_cache *kv, int layer,
+                   const struct batch *b, int t, int g, float scale)
+{
+    int S = kv->head_size, P = kv->page_positions, n = b->positions[t] + 1;
+    size_t GS = (size_t)kv->n_kv_heads * (size_t)S, values = (size_t)P * GS;
+    double max = -INFINITY, sum = 0;
+    for (int p = 0; p < n; p++) {
+        const float *page = kv_page(kv, layer, b, b->sequences[t], p / P);
+        scores[p] = dot(q, page + (size_t)(p % P) * GS + g * S, S) * scale;
+        max = fmax(max, scores[p]);
+    }
+    for (int p = 0; p < n; p++)
+        sum += scores[p] = exp(scores[p] - max);
+    for (int s = 0; s < S; s++) {
+        double out = 0;
+        for (int p = 0; p < n; p++) {
+            const float *page = kv_page(kv, layer, b, b->sequences[t], p / P);
+            out += scores[p] / sum * page[values + (size_t)(p % P) * GS + (size_t)(g * S + s)];
+        }
+        y[s] = (float)out;
+    }
+}
+
+static void attention(struct device *dev, float *y, const float *q, const struct kv_cache *kv,
+                      int layer, const struct batch *b, int H, float scale)
+{
+    int S = kv->head_size, group = H / kv->n_kv_heads;
+    size_t longest = (size_t)b->max_pages * (size_t)kv->page_positions;
+    double *scores = device_shared(dev, longest * sizeof *scores);
+    for (int t = 0; t < b->n_rows; t++)
+        for (int h = 0; h < H; h++, y += S, q += S)
+            attend(scores, y, q, kv, layer, b, t, h / group, scale);
+}
+
+static void silu_mul(struct device *dev, float *y, const float *gate, const float *up, size_t n)
+{
+    (void)dev;
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)(gate[i] / (1 + exp(-(double)gate[i]))) * up[i];
+}
+
+static void add(struct device *dev, float *y, const float *x, size_t n)
+{
+    (void)dev;
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+static void round_to(struct device *dev, float *x, size_t n, enum format f)
+{
+    (void)dev;
+    for (size_t i = 0; i < n; i++)
+        if (f == FORMAT_BF16)
+            x[i] = bf16_to_f32(bf16_from_f32(x[i]));
+        else if (f == FORMAT_F16)
+            x[i] = f16_to_f32(f16_from_f32(x[i]));
+}
+
+static void gather(struct device *dev, float *y, const float *x, const int32_t *rows, int n, int D)
+{
+    (void)dev;
+    for (size_t i = 0; i < (size_t)n; i++)
+        memcpy(y + i * (size_t)D, x + (size_t)rows[i] * (size_t)D, (size_t)D * sizeof *y);
+}
+
+/* log sum exp of the logits so far, as max + log(sum); takes the vocabulary in order, so that of
+ * equal logits the first stays the argmax. A NaN makes the sum NaN but is never the argmax. */
+struct lse {
+    double max, sum, wanted;
+    int32_t argmax;
+};
+
+static void lse_add(struct lse *s, float logit, int32_t token, int32_t target)
+{
+    if (token == target)
+        s->wanted = logit;
+    if (logit > s->max) {
+        s->sum = s->sum * exp(s->max - logit) + 1;
+        s->max = logit;
+        s->argmax = token;
+    } else if (logit != -INFINITY) {
+        s->sum += exp(logit - s->max);
+    }
+}
+
+static void logprobs(struct device *dev, struct token_logprob *ret, const float *x,
+                     const struct weight *head, const int32_t *targets, int T)
+{
+    size_t D = (size_t)head->cols, stride;
+    float *row = (float *)device_scratch(dev, D * sizeof *row, &stride);
+    struct lse *s = device_shared(dev, (size_t)T * sizeof *s);
+    for (int t = 0; t < T; t++)
+        s[t] = (struct lse){.max = -INFINITY};
+    for (int32_t v = 0; v < head->rows; v++) {
+        weight_row_to_f32(head, v, row);
+        for (int t = 0; t < T; t++)
+            lse_add(&s[t], (float)dot(x + (size_t)t * D, row, head->cols), v, targets[t]);
+    }
+    for (int t = 0; t < T; t++) {
+        double all = s[t].max + log(s[t].sum);
+        ret[t] = (struct token_logprob){
+            .logprob = targets[t] < 0 ? 0 : s[t].wanted - all,
+            .argmax = s[t].argmax,
+            .argmax_logprob = s[t].max - all,
+        };
+    }
+}
+
+void kernels_ref(struct kernels *k)
+{
+    k->numerics = "cpu-ref-1";
+    k->embed = embed;
+    k->rmsnorm = rmsnorm;
+    k->linear = linear;
+    k->rope = rope;
+    k->kv_write = kv_write;
+    k->attention = attention;
+    k->silu_mul = silu_mul;
+    k->add = add;
+    k->round_to = round_to;
+    k->gather = gather;
+    k->logprobs = logprobs;
+}

@@ -1,0 +1,119 @@
+/* Weight formats: half precisions bit by bit, and the quantizers' rounding. */
+#include "kernels/format.h"
+#include "kernels/kernels.h"
+#include "tests/check.h"
+
+static void halves_round_trip(void)
+{
+    for (uint32_t h = 0; h < 65536; h++) {
+        float f = f16_to_f32((uint16_t)h), b = bf16_to_f32((uint16_t)h);
+        if (isnan(f))
+            EXPECT(isnan(f16_to_f32(f16_from_f32(f))));
+        else
+            EXPECT_INT(f16_from_f32(f), h);
+        if (isnan(b))
+            EXPECT(isnan(bf16_to_f32(bf16_from_f32(b))));
+        else
+            EXPECT_INT(bf16_from_f32(b), h);
+    }
+    EXPECT(f16_to_f32(0x3c00) == 1 && f16_to_f32(0x7bff) == 65504 && f16_to_f32(1) == 0x1p-24f);
+    EXPECT(bf16_to_f32(0x3f80) == 1);
+}
+
+/* Between two neighbours: nearer one wins, the middle goes to the even one. */
+static void halves_round_to_nearest_even(void)
+{
+    for (uint32_t h = 0; h < 0x7bff; h++) {
+        float low = f16_to_f32((uint16_t)h), high = f16_to_f32((uint16_t)(h + 1));
+        float middle = (low + high) / 2; /* exact in float */
+        EXPECT_INT(f16_from_f32(middle), h + (h & 1));
+        EXPECT_INT(f16_from_f32(nextafterf(middle, 0)), h);
+        EXPECT_INT(f16_from_f32(-nextafterf(middle, 1e6f)), 0x8000 + h + 1);
+    }
+    EXPECT_INT(f16_from_f32(65519.99f), 0x7bff);
+    EXPECT_INT(f16_from_f32(65520), 0x7c00);
+    EXPECT_INT(f16_from_f32(-1e30f), 0xfc00);
+    EXPECT_INT(f16_from_f32(0x1p-25f), 0);
+    EXPECT_INT(f16_from_f32(1e-40f), 0);
+    EXPECT_INT(bf16_from_f32(1 + 0x1p-8f), 0x3f80);
+    EXPECT_INT(bf16_from_f32(1 + 0x3p-8f), 0x3f82);
+    EXPECT_INT(bf16_from_f32(1 + 0x1.1p-8f), 0x3f81);
+    EXPECT_INT(bf16_from_f32(3.4e38f), 0x7f80);
+}
+
+static void row_bytes(void)
+{
+    EXPECT_INT(format_row_bytes(FORMAT_F32, 7), 28);
+    EXPECT_INT(format_row_bytes(FORMAT_BF16, 7), 14);
+    EXPECT_INT(format_row_bytes(FORMAT_Q8_0, 576), 612);
+    EXPECT_INT(format_row_bytes(FORMAT_Q4_0, 64), 36);
+    EXPECT_INT(format_row_bytes(FORMAT_Q4_1, 64), 40);
+    EXPECT_INT(format_row_bytes(FORMAT_Q4_1, 63), 0);
+    EXPECT_INT(format_row_bytes(FORMAT_F32, -4), 0);
+    EXPECT_INT(format_row_bytes(FORMAT_F32, INT64_MAX), 0);
+}
+
+/* The values that llama.cpp's quantizers give for this block, worked by hand: 31 small steps and
+ * one far value. */
+static void quantizers_as_llama_cpp(void)
+{
+    struct error e = {0};
+    float x[32], back[32];
+    for (int i = 0; i < 32; i++)
+        x[i] = (float)i / 4;
+    x[31] = -12.7f;
+    uint8_t q[34];
+    EXPECT_OK(format_from_f32(FORMAT_Q8_0, x, 32, q, &e), &e);
+    EXPECT_INT(q[0] | q[1] << 8, f16_from_f32(12.7f / 127));
+    EXPECT_INT((int8_t)q[2 + 31], -127);
+    for (int i = 0; i < 31; i++) /* 2.5 codes a step; halves go away from zero */
+        EXPECT_INT(q[2 + i], (int)roundf(x[i] * (1 / (12.7f / 127))));
+    weight_row_to_f32(&(struct weight){FORMAT_Q8_0, 1, 32, q, NULL}, 0, back);
+    EXPECT_NEAR(back[31], -12.7, 0.01);
+
+    EXPECT_OK(format_from_f32(FORMAT_Q4_0, x, 32, q, &e), &e);
+    EXPECT_INT(q[0] | q[1] << 8, f16_from_f32(12.7f / 8)); /* the far value is negative: d > 0 */
+    EXPECT_INT(q[2 + 15] >> 4, 0);                         /* and has the code -8 + 8 */
+    EXPECT_INT(q[2] & 15, 8);
+    weight_row_to_f32(&(struct weight){FORMAT_Q4_0, 1, 32, q, NULL}, 0, back);
+    for (int i = 0; i < 32; i++)
+        EXPECT_NEAR(back[i], x[i], 12.7 / 16 + 0.01);
+
+    EXPECT_OK(format_from_f32(FORMAT_Q4_1, x, 32, q, &e), &e);
+    EXPECT_INT(q[2] | q[3] << 8, f16_from_f32(-12.7f));
+    EXPECT_INT(q[4 + 15] >> 4, 0);
+    EXPECT_INT(q[4 + 14] >> 4, 15);
+    weight_row_to_f32(&(struct weight){FORMAT_Q4_1, 1, 32, q, NULL}, 0, back);
+    for (int i = 0; i < 32; i++)
+        EXPECT_NEAR(back[i], x[i], 20.2 / 30 + 0.02);
+}
+
+static void quantizers_at_the_edges(void)
+{
+    struct error e = {0};
+    const enum format blocks[] = {FORMAT_Q8_0, FORMAT_Q4_0, FORMAT_Q4_1};
+    for (int f = 0; f < 3; f++) {
+        float x[32] = {0}, back[32];
+        uint8_t q[34];
+        const struct weight w = {blocks[f], 1, 32, q, NULL};
+        const float same[] = {0, 1e-45f, -1e-40f, 1e-38f, 3e-5f};
+        for (int s = 0; s < 5; s++) {
+            for (int i = 0; i < 32; i++)
+                x[i] = same[s];
+            EXPECT_OK(format_from_f32(w.format, x, 32, q, &e), &e);
+            weight_row_to_f32(&w, 0, back);
+            for (int i = 0; i < 32; i++)
+                EXPECT_NEAR(back[i], x[i], 1e-5);
+        }
+        x[5] = NAN;
+        EXPECT_ERROR(format_from_f32(w.format, x, 32, q, &e), &e, E_INPUT, "value 5 is nan");
+        x[5] = INFINITY;
+        EXPECT_ERROR(format_from_f32(w.format, x, 32, q, &e), &e, E_INPUT, "value 5 is inf");
+        EXPECT_ERROR(format_from_f32(w.format, x, 31, q, &e), &e, E_INPUT, "blocks hold 32");
+    }
+}
+
+CHECK_MAIN({"halves_round_trip", halves_round_trip},
+           {"halves_round_to_nearest_even", halves_round_to_nearest_even}, {"row_bytes", row_bytes},
+           {"quantizers_as_llama_cpp", quantizers_as_llama_cpp},
+           {"quantizers_at_the_edges", quantizers_at_the_edges})
