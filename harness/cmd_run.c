@@ -1,0 +1,250 @@
+/* cmd_run.c: `assay run`, model by model: open, plan, run, aggregate; then one table for all. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "harness/commands.h"
+#include "harness/scores.h"
+#include "harness/sweep.h"
+#include "results/lmeval_export.h"
+
+static struct sweep_options o = {
+    .db = "assay.db",
+    .limit = -1,
+    .num_fewshot = -1,
+    .seed = 1234,
+    .bootstrap_iters = 100000,
+    .fewshot_as_multiturn = true,
+};
+
+static const struct option run_options[] = {
+    {OPTION_GROUP, 0, "What to evaluate", NULL, NULL, NULL},
+    {OPTION_LIST, 'm', "model", "SPEC", &o.models,
+     "GGUF file or model folder, with ,key=value: name, dtype, quant, max_length"},
+    {OPTION_SPLIT, 't', "tasks", "NAMES", &o.tasks,
+     "tasks, groups, tags or YAML files, separated by commas (see assay ls --tasks)"},
+    {OPTION_FLOAT, 'L', "limit", "N", &o.limit, "first N documents of each task, or a fraction [all]"},
+    {OPTION_INT, 'f', "num_fewshot", "N", &o.num_fewshot, "examples in the prompt [the task's]"},
+    {OPTION_FLAG, 0, "apply_chat_template", NULL, &o.apply_chat_template,
+     "render prompts by the model's chat template"},
+    {OPTION_FLAG, 0, "fewshot_as_multiturn", NULL, &o.fewshot_as_multiturn,
+     "with it, examples are turns of the conversation [true]"},
+    {OPTION_STR, 0, "system_instruction", "TEXT", &o.system_instruction,
+     "comes first in every prompt"},
+    {OPTION_INT, 0, "max_gen_toks", "N", &o.max_gen_toks, "new tokens at most [the task's]"},
+    {OPTION_INT, 0, "seed", "N", &o.seed, "of the few-shot sampler [1234]"},
+    {OPTION_GROUP, 0, "Where things are", NULL, NULL, NULL},
+    {OPTION_LIST, 0, "data", "DIR", &o.data,
+     "data folder; may be given again [~/.cache/assay/data]"},
+    {OPTION_LIST, 0, "include_path", "DIR", &o.include_paths, "folder of your own task files"},
+    {OPTION_STR, 0, "db", "FILE", &o.db, "the store [assay.db]"},
+    {OPTION_STR, 'o', "output", "DIR", &o.output,
+     "also write results.json and samples_TASK.jsonl there"},
+    {OPTION_GROUP, 0, "How to run", NULL, NULL, NULL},
+    {OPTION_INT, 0, "threads", "N", &o.threads, "threads of the engine [physical cores]"},
+    {OPTION_INT, 0, "score_threads", "N", &o.score_threads, "programs run at once [1]"},
+    {OPTION_INT, 0, "bootstrap_iters", "N", &o.bootstrap_iters,
+     "replicates for standard errors of medians and perplexities [100000]"},
+    {OPTION_FLAG, 0, "allow_unsandboxed", NULL, &o.allow_unsandboxed,
+     "run model-written code without bubblewrap"},
+    {OPTION_FLAG, 'q', "quiet", NULL, &o.quiet, "no progress"},
+    {OPTION_FLAG, 0, "json", NULL, &o.json, "print the table as JSON"},
+    {OPTION_END, 0, NULL, NULL, NULL, NULL},
+};
+
+static const struct usage usage = {
+    .command = "run",
+    .synopsis = "-m MODEL -t TASKS [options]",
+    .summary = "Runs each model over each task and stores every answer and score. What the store\n"
+               "has already is not run again: the same command resumes an interrupted run.",
+    .example = "  assay run -m smollm2.gguf -t arc_easy,hellaswag --limit 100",
+    .options = run_options,
+};
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    runner_interrupted = 1;
+}
+
+/* The first Ctrl-C drains and commits; the second one ends the program at once. */
+static void catch_signals(void)
+{
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static const char *command_line(struct arena *a, int argc, char **argv)
+{
+    struct buf b = {0};
+    buf_puts(&b, "assay run");
+    for (int i = 0; i < argc; i++)
+        buf_printf(&b, strpbrk(argv[i], " '\"\\$") ? " '%s'" : " %s", argv[i]);
+    return buf_take(&b, a).p;
+}
+
+struct totals {
+    int64_t tokens, n_failed;
+    struct arena arena; /* the lists' texts */
+    struct {
+        struct score_list *items;
+        size_t n, cap;
+    } lists;
+};
+
+static int aggregate(struct store *s, const struct plan *p, struct error *err)
+{
+    for (int i = 0; i < p->n; i++) {
+        const struct planned *e = &p->items[i];
+        int r = e->task ? store_aggregate(s, e->id, e->info->n_eval, o.bootstrap_iters, err) : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void report_failures(const struct plan *p, struct progress *progress, struct totals *t)
+{
+    for (int i = 0; i < p->n; i++) {
+        const struct planned *e = &p->items[i];
+        if (e->n_failed)
+            progress_note(progress, "task \"%s\": %lld documents failed; the first: %s",
+                          e->info->name, (long long)e->n_failed, e->first_error);
+        t->n_failed += e->n_failed;
+    }
+}
+
+/* The leaves of a plan, close together, as the runner takes them. */
+static int run_plan(struct backend *b, struct store *s, struct plan *p, struct progress *progress,
+                    struct error *err)
+{
+    struct planned *leaves = mem_alloc((size_t)p->n, sizeof *leaves);
+    int *at = mem_alloc((size_t)p->n, sizeof *at), n = 0;
+    for (int i = 0; i < p->n; i++) {
+        if (!p->items[i].task)
+            continue;
+        at[n] = i;
+        leaves[n++] = p->items[i];
+    }
+    struct runner_options ro = {.n_score_threads = o.score_threads};
+    progress_begin(progress, backend_info(b)->name, p->n_missing, p->n_stored);
+    int r = p->n_missing ? runner_run(b, s, leaves, n, &ro, progress, err) : 0;
+    progress_end(progress);
+    for (int i = 0; i < n; i++)
+        p->items[at[i]] = leaves[i];
+    free(leaves);
+    free(at);
+    return r;
+}
+
+static int export(struct store *s, const struct backend *b, const struct plan *p, struct error *err)
+{
+    struct arena a = {0};
+    struct lmeval_evaluation *list = arena_array(&a, (size_t)p->n, sizeof *list);
+    int n = 0;
+    for (int i = 0; i < p->n; i++)
+        if (p->items[i].task)
+            list[n++] = (struct lmeval_evaluation){p->items[i].id, p->items[i].info->n_eval};
+    const char *dir = o.models.n > 1 ? path_join(&a, o.output, backend_info(b)->name) : o.output;
+    int r = lmeval_export(s, dir, list, n, err);
+    arena_free(&a);
+    return r;
+}
+
+static int run_model(const char *spec, struct store *s, const struct selection *selected,
+                     struct progress *progress, struct totals *t, struct error *err)
+{
+    struct backend_options bo = {.n_threads = o.threads, .features = UINT_MAX};
+    struct backend *b = NULL;
+    struct plan p = {0};
+    struct arena a = {0};
+    int r = backend_open(spec, &bo, &b, err);
+    if (r < 0 || (r = plan_open(&a, selected, b, s, &o, &p, err)) < 0)
+        goto out;
+    r = run_plan(b, s, &p, progress, err);
+    t->tokens += backend_stats(b).tokens_computed;
+    report_failures(&p, progress, t);
+    if (r < 0 || (r = aggregate(s, &p, err)) < 0)
+        goto out;
+    struct score_list list = {.model = arena_printf(&t->arena, "%s", backend_info(b)->name)};
+    if ((r = scores_collect(&t->arena, s, &p, &list, err)) < 0)
+        goto out;
+    *ARRAY_PUSH(&t->lists) = list;
+    if (o.output)
+        r = export(s, b, &p, err);
+out:
+    plan_close(&p);
+    backend_close(b);
+    arena_free(&a);
+    return r;
+}
+
+static int run_models(struct store *s, const struct selection *selected, struct progress *progress,
+                      struct totals *t, struct error *err)
+{
+    int r = 0;
+    for (size_t m = 0; m < o.models.n && r == 0; m++)
+        r = run_model(o.models.items[m], s, selected, progress, t, err);
+    if (t->lists.n)
+        scores_print(t->lists.items, t->lists.n, o.json);
+    for (size_t m = 0; m < t->lists.n; m++)
+        free(t->lists.items[m].items);
+    free(t->lists.items);
+    arena_free(&t->arena);
+    return r;
+}
+
+int cmd_run(int argc, char **argv, struct error *err)
+{
+    struct strings positional = {0};
+    struct arena a = {0};
+    struct catalog *catalog = NULL;
+    struct store *s = NULL;
+    struct progress *progress = NULL;
+    struct totals t = {0};
+    struct selection selected;
+    int64_t run_id = 0;
+    int r = options_parse(&usage, argc, argv, &positional, err);
+    if (r != 0)
+        return r < 0 ? r : EXIT_DONE;
+    if (positional.n || !o.models.n || !o.tasks.n)
+        return error_set(err, E_USAGE,
+                         positional.n ? "assay run: \"%s\" stands alone; models go behind -m, tasks "
+                                        "behind -t"
+                         : o.models.n ? "assay run: which tasks? give -t NAMES (assay ls --tasks "
+                                        "lists them)%s"
+                                      : "assay run: which model? give -m MODEL, a GGUF file or a "
+                                        "Hugging Face folder%s",
+                         positional.n ? positional.items[0] : "");
+    sweep_data_dirs(&a, &o.data);
+    struct timespec begun;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    catch_signals();
+    progress = progress_new(o.quiet);
+    if ((r = catalog_open(o.include_paths.items, (int)o.include_paths.n, &catalog, err)) < 0 ||
+        (r = catalog_select(catalog, o.tasks.items, (int)o.tasks.n, &selected, err)) < 0 ||
+        (r = store_open(o.db, STORE_WRITE, &s, err)) < 0 ||
+        (r = store_run_begin(s, command_line(&a, argc, argv), &run_id, err)) < 0)
+        goto out;
+    r = run_models(s, &selected, progress, &t, err);
+    if (r == 0)
+        r = t.n_failed ? EXIT_PARTLY : EXIT_DONE;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    double seconds = (double)(now.tv_sec - begun.tv_sec) + 1e-9 * (double)(now.tv_nsec - begun.tv_nsec);
+    int code = r >= 0 ? r : r == E_INTERRUPTED ? EXIT_RESUME : r == E_USAGE ? EXIT_USAGE : EXIT_START;
+    struct error ignored;
+    store_run_end(s, run_id, code, t.tokens, seconds, r < 0 ? &ignored : err);
+out:
+    progress_free(progress);
+    store_close(s);
+    catalog_close(catalog);
+    arena_free(&a);
+    return r;
+}

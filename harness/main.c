@@ -1,0 +1,82 @@
+/* main.c: picks the command, prints what went wrong, turns errors into exit codes. */
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/commands.h"
+#include "harness/options.h"
+
+
+static const struct {
+    const char *name;
+    command_function *run;
+    const char *summary;
+} commands[] = {
+    {"run", cmd_run, "run models over tasks and store every answer and score"},
+    {"compare", cmd_compare, "is the difference between two models real?"},
+    {"report", cmd_report, "write what the store holds as HTML and CSV"},
+    {"ls", cmd_ls, "list what is stored: evaluations, models, runs; or the tasks"},
+    {"show", cmd_show, "one sample: prompt, answers, scores, of one or two models"},
+    {"score", cmd_score, "score recorded outputs, without a model"},
+};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_help(void)
+{
+    puts("Usage: assay COMMAND [options]\n\n"
+         "Measures what a change to a language model costs or gains on real tasks.\n\nCommands:");
+    for (int i = 0; i < N_COMMANDS; i++)
+        printf("  %-9s %s\n", commands[i].name, commands[i].summary);
+    puts("\nassay COMMAND --help explains one command; assay --version prints the version.\n\n"
+         "Example:\n"
+         "  assay run -m model.gguf,name=base -m model.gguf,name=q8,quant=q8_0 -t arc_easy\n"
+         "  assay compare base q8");
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[N_COMMANDS];
+    for (int i = 0; i < N_COMMANDS; i++)
+        names[i] = commands[i].name;
+    const char *near = nearest_name(name, names, N_COMMANDS);
+    fprintf(stderr, "assay: no command \"%s\"; %s%s%s\n", name, near ? "did you mean \"" : "",
+            near ? near : "assay --help lists the commands", near ? "\"?" : "");
+    return EXIT_USAGE;
+}
+
+static int exit_code(int code)
+{
+    switch (code) {
+    case E_USAGE:
+        return EXIT_USAGE;
+    case E_INTERRUPTED:
+        return EXIT_RESUME;
+    default:
+        return EXIT_START;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help();
+        return argc < 2 ? EXIT_USAGE : EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("assay " ASSAY_VERSION);
+        return EXIT_DONE;
+    }
+    for (int i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        struct error err = {0};
+        int r = commands[i].run(argc - 2, argv + 2, &err);
+        if (fflush(stdout) != 0 && r >= 0)
+            r = error_set(&err, E_IO, "cannot write to standard output: is its disk full?");
+        if (r >= 0)
+            return r;
+        fprintf(stderr, "assay: %s\n", err.msg);
+        return exit_code(r);
+    }
+    return unknown_command(argv[1]);
+}

@@ -1,0 +1,56 @@
+/* options.h: the command line, parsed and explained from one table of rows.
+ *
+ * A command lists its options once; parsing, --help and the hint after a misspelling read the same
+ * rows. Long names are lm-evaluation-harness' where it has one; `-` and `_` in them are the same.
+ * `--name value` and `--name=value` both work. */
+#ifndef ASSAY_HARNESS_OPTIONS_H
+#define ASSAY_HARNESS_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+
+struct strings {
+    const char **items;
+    size_t n, cap;
+};
+
+enum option_kind {
+    OPTION_END,
+    OPTION_GROUP, /* a heading in the help */
+    OPTION_FLAG,  /* bool: set by its presence; --no-NAME clears it; =true or =false set it */
+    OPTION_INT,   /* int */
+    OPTION_FLOAT, /* double */
+    OPTION_STR,   /* const char * */
+    OPTION_LIST,  /* struct strings: may be given again and again */
+    OPTION_SPLIT, /* struct strings: also split at commas */
+};
+
+struct option {
+    enum option_kind kind;
+    char letter;      /* 0: none */
+    const char *name; /* without the dashes; for OPTION_GROUP the heading */
+    const char *arg;  /* what the value is called in the help */
+    void *target;
+    const char *help; /* a default stands in brackets at its end */
+};
+
+/* Everything that --help prints of a command. */
+struct usage {
+    const char *command;  /* "run" */
+    const char *synopsis; /* "-m MODEL -t TASK [options]" */
+    const char *summary;  /* one or two sentences */
+    const char *example;  /* indented lines; NULL: none */
+    const struct option *options;
+};
+
+/* Fills the targets; what is no option goes into `positional`. 1: --help was asked for and
+ * printed. E_USAGE: an unknown option (err offers the nearest), or a value that does not parse. */
+int options_parse(const struct usage *u, int argc, char **argv, struct strings *positional,
+                  struct error *err);
+
+/* The nearest of `names` to `word` by edit distance, or NULL when none is near. */
+const char *nearest_name(const char *word, const char *const *names, size_t n);
+
+#endif

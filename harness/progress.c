@@ -1,0 +1,185 @@
+#include "harness/progress.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+struct progress {
+    pthread_mutex_t lock;
+    bool quiet, terminal, color;
+    bool shown; /* a line stands on the terminal and has no newline yet */
+    const char *model;
+    int64_t total, stored, done, tokens;
+    double started, drawn; /* seconds */
+    char task[80], metric[40];
+    double score_sum;
+    int64_t n_scores;
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+struct progress *progress_new(bool quiet)
+{
+    struct progress *p = mem_alloc(1, sizeof *p);
+    pthread_mutex_init(&p->lock, NULL);
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    bool dumb = !term || strcmp(term, "dumb") == 0;
+    p->quiet = quiet;
+    p->terminal = isatty(STDERR_FILENO) && !dumb;
+    p->color = p->terminal && !(no_color && *no_color);
+    return p;
+}
+
+void progress_free(struct progress *p)
+{
+    if (p)
+        pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+void progress_begin(struct progress *p, const char *model, int64_t total, int64_t stored)
+{
+    pthread_mutex_lock(&p->lock);
+    p->model = model;
+    p->total = total;
+    p->stored = stored;
+    p->done = p->tokens = p->n_scores = 0;
+    p->score_sum = 0;
+    p->task[0] = p->metric[0] = '\0';
+    p->started = now();
+    p->drawn = p->terminal ? 0 : p->started;
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void add_duration(struct buf *b, double seconds)
+{
+    long s = seconds < 0 ? 0 : seconds > 8640000 ? 8640000 : lround(seconds);
+    if (s >= 3600)
+        buf_printf(b, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+    else
+        buf_printf(b, "%ld:%02ld", s / 60, s % 60);
+}
+
+/* Draws the line now; the lock is held. */
+static void draw(struct progress *p, double at)
+{
+    double seconds = at - p->started, rate = seconds > 0 ? (double)p->done / seconds : 0;
+    struct buf b = {0};
+    const char *bold = p->color ? "\033[1m" : "", *dim = p->color ? "\033[2m" : "",
+               *plain = p->color ? "\033[0m" : "";
+    buf_printf(&b, "%s%s%s  %lld/%lld", bold, p->model, plain, (long long)p->done,
+               (long long)p->total);
+    if (p->total)
+        buf_printf(&b, " (%d%%)", (int)(100 * p->done / p->total));
+    if (seconds > 0)
+        buf_printf(&b, "  %.0f tok/s  %.1f eval/s", (double)p->tokens / seconds, rate);
+    if (p->done < p->total && rate > 0) {
+        buf_puts(&b, "  ETA ");
+        add_duration(&b, (double)(p->total - p->done) / rate);
+    }
+    if (p->n_scores)
+        buf_printf(&b, "  %s%s %s %.4f%s", dim, p->task, p->metric,
+                   p->score_sum / (double)p->n_scores, plain);
+    if (p->terminal) {
+        struct winsize w = {0};
+        size_t columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col ? w.ws_col : 80;
+        size_t escapes = strlen(bold) + strlen(dim) + 2 * strlen(plain);
+        if (b.n > columns + escapes - 1) {
+            b.p[columns + escapes - 1] = '\0';
+        }
+        fprintf(stderr, "\r%s%s\033[K", b.p, plain);
+        p->shown = true;
+    } else {
+        fprintf(stderr, "%s\n", b.p);
+    }
+    buf_free(&b);
+    fflush(stderr);
+    p->drawn = at;
+}
+
+static void draw_if_due(struct progress *p)
+{
+    double at = now();
+    if (!p->quiet && at - p->drawn >= (p->terminal ? 0.1 : 10.0))
+        draw(p, at);
+}
+
+void progress_document(struct progress *p, const char *task, const char *metric, double score)
+{
+    pthread_mutex_lock(&p->lock);
+    if (strcmp(p->task, task) != 0) {
+        snprintf(p->task, sizeof p->task, "%s", task);
+        p->score_sum = 0;
+        p->n_scores = 0;
+    }
+    p->done++;
+    if (!isnan(score)) {
+        snprintf(p->metric, sizeof p->metric, "%s", metric);
+        p->score_sum += score;
+        p->n_scores++;
+    }
+    draw_if_due(p);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void progress_tick(struct progress *p, int64_t tokens)
+{
+    pthread_mutex_lock(&p->lock);
+    p->tokens = tokens;
+    draw_if_due(p);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void clear_line(struct progress *p)
+{
+    if (p->shown)
+        fputs("\r\033[K", stderr);
+    p->shown = false;
+}
+
+void progress_end(struct progress *p)
+{
+    pthread_mutex_lock(&p->lock);
+    clear_line(p);
+    if (!p->quiet) {
+        double seconds = now() - p->started;
+        struct buf b = {0};
+        buf_printf(&b, "%s: %lld of %lld documents answered", p->model, (long long)p->done,
+                   (long long)p->total);
+        if (p->stored)
+            buf_printf(&b, ", %lld were stored before", (long long)p->stored);
+        if (p->done) {
+            buf_puts(&b, "; ");
+            add_duration(&b, seconds);
+            buf_printf(&b, " at %.0f tok/s", seconds > 0 ? (double)p->tokens / seconds : 0);
+        }
+        fprintf(stderr, "%s\n", b.p);
+        buf_free(&b);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+void progress_note(struct progress *p, const char *format, ...)
+{
+    pthread_mutex_lock(&p->lock);
+    clear_line(p);
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    pthread_mutex_unlock(&p->lock);
+}

@@ -1,0 +1,51 @@
+/* runner.h: from planned evaluations to stored scores.
+ *
+ * Four stages, joined by queues, each with its own thread: prepare (render the prompts) -> backend
+ * (the caller's thread: submit and poll) -> score (filters, metrics, sandboxed programs) -> store
+ * (one writer, batched transactions). The jobs are a fixed number and go round, so memory does not
+ * grow with the number of documents, and a stage that falls behind slows the ones before it. */
+#ifndef ASSAY_HARNESS_RUNNER_H
+#define ASSAY_HARNESS_RUNNER_H
+
+#include <signal.h>
+
+#include "backends/backend.h"
+#include "harness/progress.h"
+#include "results/store.h"
+#include "tasks/task.h"
+
+/* One (model, task) pair. The runner asks the documents 0 .. n_eval-1 that are not in `done`. */
+struct planned {
+    const struct task_ref *ref;
+    struct task *task;
+    const struct task_info *info;
+    int64_t id;           /* row of the evaluation in the store */
+    unsigned char *done;  /* bitmap over documents; NULL for none */
+    int64_t n_stored;     /* bits set in `done` below n_eval */
+    int64_t n_failed;     /* filled by the runner: documents stored with an error */
+    char first_error[1000];
+};
+
+static inline bool planned_done(const struct planned *p, int64_t doc)
+{
+    return p->done && (p->done[doc / 8] >> (doc % 8) & 1);
+}
+
+/* Set by SIGINT and SIGTERM (harness/cmd_run.c): finish what is answered, commit, stop. */
+extern volatile sig_atomic_t runner_interrupted;
+
+struct runner_options {
+    int n_score_threads; /* at least 1 */
+};
+
+/* 0: every document is stored (some perhaps with an error: planned.n_failed). E_INTERRUPTED: what
+ * was answered is committed. Another error: the backend or the store failed as a whole; what was
+ * committed stays. */
+int runner_run(struct backend *b, struct store *s, struct planned *evaluations, int n,
+               const struct runner_options *o, struct progress *p, struct error *err);
+
+/* A stored sample's row from an asked and scored document; used by `assay score` as well. */
+void sample_row_fill(struct arena *a, const struct asked *q, const struct response *responses,
+                     const struct scored *scored, const char *error, struct sample_row *ret);
+
+#endif

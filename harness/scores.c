@@ -1,0 +1,228 @@
+#include "harness/scores.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/table.h"
+#include "metrics/metric.h"
+
+static bool is_member(const struct plan *p, int leaf, int group)
+{
+    for (int up = p->items[leaf].ref->parent; up >= 0; up = p->items[up].ref->parent)
+        if (up == group)
+            return true;
+    return false;
+}
+
+static int depth_of(const struct plan *p, int i)
+{
+    int depth = 0;
+    for (int up = p->items[i].ref->parent; up >= 0; up = p->items[up].ref->parent)
+        depth++;
+    return depth;
+}
+
+static int collect_leaf(struct arena *a, struct store *s, const struct plan *p, int i,
+                        struct score_list *ret, struct error *err)
+{
+    const struct planned *e = &p->items[i];
+    struct score_line *lines;
+    int n, r = store_scores(s, a, e->id, e->info->n_eval, &lines, &n, err);
+    if (r < 0)
+        return r;
+    for (int k = 0; k < n; k++)
+        *ARRAY_PUSH(ret) = (struct score_entry){
+            .task = arena_printf(a, "%s", e->info->name),
+            .alias = arena_printf(a, "%s", e->ref->alias ? e->ref->alias : e->info->alias),
+            .version = arena_printf(a, "%s", e->info->version),
+            .filter = lines[k].filter,
+            .metric = lines[k].metric,
+            .depth = depth_of(p, i),
+            .num_fewshot = e->info->num_fewshot,
+            .line = lines[k],
+            .pooled_stderr = lines[k].stderr_,
+        };
+    return 0;
+}
+
+static const struct score_entry *leaf_entry(const struct score_list *leaves, const char *task,
+                                            const char *metric, const char *filter)
+{
+    for (size_t k = 0; k < leaves->n; k++)
+        if (strcmp(leaves->items[k].task, task) == 0 &&
+            strcmp(leaves->items[k].metric, metric) == 0 &&
+            strcmp(leaves->items[k].filter, filter) == 0)
+            return &leaves->items[k];
+    return NULL;
+}
+
+static void add_group_line(struct arena *a, const struct plan *p, int group, int aggregate,
+                           const char *filter, const struct score_list *leaves,
+                           struct score_list *ret)
+{
+    const struct task_ref *ref = p->items[group].ref;
+    const char *metric = ref->aggregates[aggregate].metric;
+    bool weighted = ref->aggregates[aggregate].weight_by_size;
+    struct aggregate *parts = arena_array(a, (size_t)p->n, sizeof *parts);
+    int n = 0, shots = -2;
+    int64_t n_docs = 0;
+    for (int i = 0; i < p->n; i++) {
+        if (p->items[i].ref->is_group || !is_member(p, i, group))
+            continue;
+        const struct score_entry *e =
+            leaf_entry(leaves, p->items[i].info->name, metric, filter);
+        if (!e || e->line.n == 0)
+            continue;
+        parts[n++] = (struct aggregate){e->line.value, e->line.stderr_, e->line.n};
+        n_docs += e->line.n;
+        shots = shots == -2 || shots == e->num_fewshot ? e->num_fewshot : -1;
+    }
+    if (n == 0)
+        return;
+    struct aggregate sum = metric_group(parts, n, weighted, false);
+    *ARRAY_PUSH(ret) = (struct score_entry){
+        .task = ref->name,
+        .alias = ref->alias ? ref->alias : ref->name,
+        .version = "",
+        .filter = filter,
+        .metric = metric,
+        .depth = depth_of(p, group),
+        .is_group = true,
+        .num_fewshot = shots,
+        .line = {metric, filter, sum.value, sum.stderr_, n_docs},
+        .pooled_stderr = metric_group(parts, n, weighted, true).stderr_,
+    };
+}
+
+static void collect_group(struct arena *a, const struct plan *p, int group,
+                          const struct score_list *leaves, struct score_list *ret)
+{
+    const struct task_ref *ref = p->items[group].ref;
+    for (int k = 0; k < ref->n_aggregates; k++) {
+        /* one line for each filter that a member reports this metric under */
+        size_t first = ret->n;
+        for (size_t i = 0; i < leaves->n; i++) {
+            const struct score_entry *e = &leaves->items[i];
+            bool seen = strcmp(e->metric, ref->aggregates[k].metric) != 0;
+            for (size_t j = first; j < ret->n && !seen; j++)
+                seen = strcmp(ret->items[j].filter, e->filter) == 0;
+            if (!seen)
+                add_group_line(a, p, group, k, e->filter, leaves, ret);
+        }
+    }
+}
+
+int scores_collect(struct arena *a, struct store *s, const struct plan *p, struct score_list *ret,
+                   struct error *err)
+{
+    struct score_list leaves = {0}, all = {.model = ret->model};
+    int r = 0;
+    for (int i = 0; i < p->n && r == 0; i++)
+        if (!p->items[i].ref->is_group)
+            r = collect_leaf(a, s, p, i, &leaves, err);
+    size_t next = 0; /* leaves are in the plan's order */
+    for (int i = 0; i < p->n && r == 0; i++) {
+        if (p->items[i].ref->is_group) {
+            collect_group(a, p, i, &leaves, &all);
+            continue;
+        }
+        while (next < leaves.n && strcmp(leaves.items[next].task, p->items[i].info->name) == 0)
+            *ARRAY_PUSH(&all) = leaves.items[next++];
+    }
+    free(leaves.items);
+    if (r < 0)
+        free(all.items);
+    else
+        *ret = all;
+    return r;
+}
+
+static const struct score_entry *same_entry(const struct score_list *l,
+                                            const struct score_entry *like)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (strcmp(l->items[i].task, like->task) == 0 &&
+            l->items[i].is_group == like->is_group &&
+            strcmp(l->items[i].metric, like->metric) == 0 &&
+            strcmp(l->items[i].filter, like->filter) == 0)
+            return &l->items[i];
+    return NULL;
+}
+
+static const char *arrow(const char *metric)
+{
+    const struct metric_info *m = metric_find(metric);
+    return !m ? "" : m->higher_is_better ? "\xe2\x86\x91" : "\xe2\x86\x93";
+}
+
+static void value_cell(struct table *t, const struct score_entry *e)
+{
+    if (!e || e->line.n == 0)
+        table_cell(t, "%s", "");
+    else if (isnan(e->line.stderr_))
+        table_cell(t, "%.4f", e->line.value);
+    else
+        table_cell(t, "%.4f \xc2\xb1 %.4f", e->line.value, e->line.stderr_);
+}
+
+/* For programs: one row a model, numbers apart. */
+static void print_json(const struct score_list *models, size_t n_models)
+{
+    static const char *const headings[] = {"model",  "task", "version", "filter", "num_fewshot",
+                                           "metric", "n",    "value",   "stderr"};
+    struct table t;
+    table_init(&t, headings, 9);
+    for (size_t m = 0; m < n_models; m++) {
+        for (size_t i = 0; i < models[m].n; i++) {
+            const struct score_entry *e = &models[m].items[i];
+            table_cell(&t, "%s", models[m].model);
+            table_cell(&t, "%s", e->task);
+            table_cell(&t, "%s", e->version);
+            table_cell(&t, "%s", e->filter);
+            table_cell(&t, e->num_fewshot < 0 ? "" : "%d", e->num_fewshot);
+            table_cell(&t, "%s", e->metric);
+            table_cell(&t, "%lld", (long long)e->line.n);
+            table_cell(&t, "%.17g", e->line.value);
+            table_cell(&t, isnan(e->line.stderr_) ? "" : "%.17g", e->line.stderr_);
+        }
+    }
+    table_print(&t, true);
+}
+
+static void print_text(const struct score_list *models, size_t n_models)
+{
+    enum { FIXED = 7, MOST = 32 };
+    const char *headings[FIXED + MOST] = {"Task", "Version", "Filter", "n-shot", "Metric",
+                                          "", ">n"};
+    struct arena a = {0};
+    if (n_models > MOST)
+        n_models = MOST;
+    for (size_t m = 0; m < n_models; m++)
+        headings[FIXED + m] = arena_printf(&a, ">%s", models[m].model);
+    struct table t;
+    table_init(&t, headings, FIXED + (int)n_models);
+    for (size_t i = 0; i < models[0].n; i++) {
+        const struct score_entry *e = &models[0].items[i];
+        table_cell(&t, "%*s%s%s", 2 * e->depth, "", e->depth ? "- " : "", e->alias);
+        table_cell(&t, "%s", e->version);
+        table_cell(&t, "%s", e->filter);
+        table_cell(&t, e->num_fewshot < 0 ? "" : "%d", e->num_fewshot);
+        table_cell(&t, "%s", e->metric);
+        table_cell(&t, "%s", arrow(e->metric));
+        table_cell(&t, "%lld", (long long)e->line.n);
+        for (size_t m = 0; m < n_models; m++)
+            value_cell(&t, m == 0 ? e : same_entry(&models[m], e));
+    }
+    table_print(&t, false);
+    arena_free(&a);
+}
+
+void scores_print(const struct score_list *models, size_t n_models, bool json)
+{
+    if (json)
+        print_json(models, n_models);
+    else if (n_models)
+        print_text(models, n_models);
+}

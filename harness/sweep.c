@@ -1,0 +1,170 @@
+#include "harness/sweep.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/json.h"
+
+static int render_chat(void *arg, struct arena *a, const struct value *messages,
+                       bool add_generation_prompt, bool continue_final, struct str *ret,
+                       struct error *err)
+{
+    return backend_render_chat(arg, a, messages, add_generation_prompt, continue_final, ret, err);
+}
+
+static const char *text_hash(struct arena *a, const char *text)
+{
+    char hash[HASH_HEX];
+    if (!text || !*text)
+        return "";
+    hash_bytes(text, strlen(text), hash);
+    return arena_copy(a, hash, strlen(hash));
+}
+
+/* Everything that can change a score, and nothing else: not the label, the path or the limit. */
+static void identify(struct arena *a, struct evaluation *e)
+{
+    struct hasher *h = hasher_new();
+    const char *const texts[] = {"evaluation 1",  e->model_hash, e->numerics,
+                                 e->quant,        e->task,       e->task_hash,
+                                 e->data_hash,    e->chat_template_hash,
+                                 e->system_instruction};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        hasher_field(h, str_of(texts[i]));
+    const int64_t numbers[] = {e->max_length, e->num_fewshot, e->fewshot_seed,
+                               e->fewshot_as_multiturn};
+    hasher_add(h, numbers, sizeof numbers);
+    char *hash = arena_alloc(a, HASH_HEX);
+    hasher_end(h, hash);
+    e->hash = hash;
+}
+
+void evaluation_describe(struct arena *a, const struct backend_info *m, const struct task_info *t,
+                         const struct sweep_options *o, struct evaluation *ret)
+{
+    bool chat = o->apply_chat_template;
+    *ret = (struct evaluation){
+        .model = m->name,
+        .model_path = m->path,
+        .model_hash = m->model_hash,
+        .numerics = m->numerics,
+        .format = m->format,
+        .quant = m->quant,
+        .n_params = m->n_params,
+        .max_length = m->max_length,
+        .task = t->name,
+        .task_alias = t->alias,
+        .task_version = t->version,
+        .task_hash = t->task_hash,
+        .data_hash = t->data_hash,
+        .output_type = t->output_type,
+        .num_fewshot = t->num_fewshot,
+        /* Without examples the seed changes nothing. */
+        .fewshot_seed = t->num_fewshot ? o->seed : 0,
+        .chat_template_hash = chat ? text_hash(a, m->chat_template) : "",
+        .fewshot_as_multiturn = chat && t->num_fewshot && o->fewshot_as_multiturn,
+        .system_instruction = o->system_instruction ? o->system_instruction : "",
+        .config_json = json_text(a, t->config).p,
+        .n_docs = t->n_docs,
+    };
+    identify(a, ret);
+}
+
+static int find_stored(struct planned *p, struct store *s, struct error *err)
+{
+    p->done = mem_alloc((size_t)p->info->n_eval / 8 + 1, 1);
+    for (int64_t doc = 0; doc < p->info->n_eval; doc++) {
+        int r = store_has_sample(s, p->id, doc, err);
+        if (r < 0)
+            return r;
+        p->n_stored += r;
+        if (r)
+            p->done[doc / 8] |= (unsigned char)(1u << (doc % 8));
+    }
+    return 0;
+}
+
+static struct task_options task_options(struct backend *b, const struct sweep_options *o)
+{
+    return (struct task_options){
+        .data_dirs = o->data.items,
+        .n_data_dirs = (int)o->data.n,
+        .num_fewshot = o->num_fewshot,
+        .fewshot_seed = o->seed,
+        .limit = o->limit,
+        .system_instruction = o->system_instruction,
+        .chat = o->apply_chat_template ? render_chat : NULL,
+        .chat_arg = b,
+        .fewshot_as_multiturn = o->fewshot_as_multiturn,
+        .max_gen_toks = o->max_gen_toks,
+        .allow_unsandboxed = o->allow_unsandboxed,
+    };
+}
+
+static int open_one(struct arena *a, struct planned *p, struct backend *b, struct store *s,
+                    const struct sweep_options *o, struct error *err)
+{
+    struct task_options to = task_options(b, o);
+    int r = task_open(p->ref, &to, &p->task, err);
+    if (r < 0 || (r = task_check(p->task, err)) < 0)
+        return r;
+    p->info = task_info(p->task);
+    struct evaluation e;
+    evaluation_describe(a, backend_info(b), p->info, o, &e);
+    r = store_evaluation(s, &e, &p->id, err);
+    return r < 0 ? r : find_stored(p, s, err);
+}
+
+int plan_open(struct arena *a, const struct selection *selected, struct backend *b,
+              struct store *s, const struct sweep_options *o, struct plan *ret, struct error *err)
+{
+    if (o->apply_chat_template && !backend_info(b)->chat_template)
+        return error_set(err, E_USAGE,
+                         "--apply_chat_template: the model \"%s\" has no chat template; run it "
+                         "without, or choose an instruction-tuned model",
+                         backend_info(b)->path);
+    struct plan p = {.items = arena_array(a, (size_t)selected->n, sizeof *p.items),
+                     .n = selected->n};
+    int r = store_begin(s, err);
+    for (int i = 0; i < p.n && r == 0; i++) {
+        p.items[i].ref = &selected->refs[i];
+        if (selected->refs[i].is_group)
+            continue;
+        r = open_one(a, &p.items[i], b, s, o, err);
+        if (r == 0) {
+            p.n_stored += p.items[i].n_stored;
+            p.n_missing += p.items[i].info->n_eval - p.items[i].n_stored;
+        }
+    }
+    struct error ignored;
+    if (r == 0)
+        r = store_commit(s, err);
+    else
+        store_commit(s, &ignored);
+    if (r < 0)
+        plan_close(&p);
+    else
+        *ret = p;
+    return r;
+}
+
+void plan_close(struct plan *p)
+{
+    for (int i = 0; i < p->n; i++) {
+        task_close(p->items[i].task);
+        free(p->items[i].done);
+    }
+    *p = (struct plan){0};
+}
+
+void sweep_data_dirs(struct arena *a, struct strings *data)
+{
+    if (data->n)
+        return;
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (cache && *cache)
+        *ARRAY_PUSH(data) = arena_printf(a, "%s/assay/data", cache);
+    else
+        *ARRAY_PUSH(data) = arena_printf(a, "%s/.cache/assay/data", home ? home : "");
+}

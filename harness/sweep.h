@@ -1,0 +1,45 @@
+/* sweep.h: what a run is asked to do, planned model by model.
+ *
+ * Every (model, task) pair is an evaluation with an identity: a hash over all that can change a
+ * score. What the store already has under that identity is not asked again. */
+#ifndef ASSAY_HARNESS_SWEEP_H
+#define ASSAY_HARNESS_SWEEP_H
+
+#include "harness/options.h"
+#include "harness/runner.h"
+
+/* The options of `assay run` and `assay score` that choose and shape evaluations. */
+struct sweep_options {
+    struct strings models, tasks, data, include_paths;
+    const char *db, *output, *system_instruction;
+    double limit;     /* as struct task_options */
+    int num_fewshot;  /* -1: as each task says */
+    int seed;         /* of the few-shot sampler */
+    int max_gen_toks; /* 0: as each task says */
+    bool apply_chat_template, fewshot_as_multiturn, allow_unsandboxed;
+    int threads, score_threads, bootstrap_iters;
+    bool quiet, json;
+};
+
+/* One model's evaluations, open. Groups stand in it too, with a NULL task. */
+struct plan {
+    struct planned *items; /* in the selection's order: groups before their members */
+    int n;
+    int64_t n_missing, n_stored; /* documents to ask, and those that the store has */
+};
+
+/* The evaluation's description with its identity. What `m` points to must outlive the result;
+ * strings made here live in `a`. `info` is NULL-safe for a model without a file (assay score). */
+void evaluation_describe(struct arena *a, const struct backend_info *m, const struct task_info *t,
+                         const struct sweep_options *o, struct evaluation *ret);
+
+/* Opens each selected task, checks that it can be scored here, and finds what is stored. */
+int plan_open(struct arena *a, const struct selection *selected, struct backend *b,
+              struct store *s, const struct sweep_options *o, struct plan *ret, struct error *err);
+void plan_close(struct plan *p);
+
+/* Data folders: those of --data, else $XDG_CACHE_HOME/assay/data, where tools/fetch.sh puts its
+ * samples. */
+void sweep_data_dirs(struct arena *a, struct strings *data);
+
+#endif
