@@ -4,10 +4,17 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/arena.h"
+
+/* Loops come in quick succession: a model's step is hundreds of them. So whoever waits, a thread
+ * for the next loop or the caller for the threads, first watches an atomic for a little while, and
+ * only then sleeps on the condition, which costs tens of microseconds to wake from. */
+enum { SPIN_NS = 50000, PAUSES_A_LOOK = 32 };
 
 struct pool {
     int n; /* threads, the caller included */
@@ -17,9 +24,11 @@ struct pool {
     void (*f)(void *, size_t, int);
     void *arg;
     size_t n_parts;
-    atomic_size_t next;  /* the next part to hand out */
-    unsigned generation; /* counts the loops, so that a thread joins each once */
-    int busy;            /* threads still inside the loop */
+    atomic_size_t next;     /* the next part to hand out */
+    atomic_uint generation; /* counts the loops; written under the lock */
+    atomic_int busy;        /* threads inside the loop, the caller aside; written under the lock */
+    int asleep;             /* threads that wait on `work` */
+    bool open;              /* the loop may still be joined; a thread that comes late stays out */
     bool quit;
 };
 
@@ -28,14 +37,67 @@ struct worker {
     int thread;
 };
 
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void pause_cpu(void)
+{
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#else
+    atomic_signal_fence(memory_order_seq_cst);
+#endif
+}
+
+/* Watches for the next loop, or for the end of the threads' work. What these see is a hint: the
+ * facts are read again under the lock. */
+static void spin_for_work(struct pool *p, unsigned seen)
+{
+    for (int64_t end = now_ns() + SPIN_NS; now_ns() < end;)
+        for (int i = 0; i < PAUSES_A_LOOK; i++) {
+            if (atomic_load_explicit(&p->generation, memory_order_relaxed) != seen)
+                return;
+            pause_cpu();
+        }
+}
+
+static void spin_for_done(struct pool *p)
+{
+    for (int64_t end = now_ns() + SPIN_NS; now_ns() < end;)
+        for (int i = 0; i < PAUSES_A_LOOK; i++) {
+            if (atomic_load_explicit(&p->busy, memory_order_relaxed) == 0)
+                return;
+            pause_cpu();
+        }
+}
+
 static void take_parts(struct pool *p, int thread)
 {
+    void (*f)(void *, size_t, int) = p->f;
+    void *arg = p->arg;
+    size_t n_parts = p->n_parts;
     for (;;) {
         size_t part = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
-        if (part >= p->n_parts)
+        if (part >= n_parts)
             return;
-        p->f(p->arg, part, thread);
+        f(arg, part, thread);
     }
+}
+
+/* Waits under the lock for a loop that this thread has not seen. */
+static void wait_for_work(struct pool *p, unsigned seen)
+{
+    pthread_mutex_unlock(&p->lock);
+    spin_for_work(p, seen);
+    pthread_mutex_lock(&p->lock);
+    p->asleep++;
+    while (!p->quit && p->generation == seen)
+        pthread_cond_wait(&p->work, &p->lock);
+    p->asleep--;
 }
 
 static void *work(void *arg)
@@ -46,15 +108,17 @@ static void *work(void *arg)
     unsigned seen = 0;
     pthread_mutex_lock(&p->lock);
     for (;;) {
-        while (!p->quit && p->generation == seen)
-            pthread_cond_wait(&p->work, &p->lock);
+        wait_for_work(p, seen);
         if (p->quit)
             break;
         seen = p->generation;
+        if (!p->open)
+            continue;
+        p->busy++;
         pthread_mutex_unlock(&p->lock);
         take_parts(p, w.thread);
         pthread_mutex_lock(&p->lock);
-        if (--p->busy == 0)
+        if (--p->busy == 0 && !p->open)
             pthread_cond_signal(&p->done);
     }
     pthread_mutex_unlock(&p->lock);
@@ -159,13 +223,20 @@ void pool_run(struct pool *p, size_t n_parts, void (*f)(void *arg, size_t part, 
     p->arg = arg;
     p->n_parts = n_parts;
     atomic_store_explicit(&p->next, 0, memory_order_relaxed);
-    p->busy = p->n - 1;
+    p->open = true;
     p->generation++;
-    pthread_cond_broadcast(&p->work);
+    if (p->asleep > 0)
+        pthread_cond_broadcast(&p->work);
     pthread_mutex_unlock(&p->lock);
     take_parts(p, 0);
     pthread_mutex_lock(&p->lock);
-    while (p->busy > 0)
-        pthread_cond_wait(&p->done, &p->lock);
+    p->open = false; /* whoever has not come by now would find nothing to do */
+    if (p->busy > 0) {
+        pthread_mutex_unlock(&p->lock);
+        spin_for_done(p);
+        pthread_mutex_lock(&p->lock);
+        while (p->busy > 0)
+            pthread_cond_wait(&p->done, &p->lock);
+    }
     pthread_mutex_unlock(&p->lock);
 }
