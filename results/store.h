@@ -2,7 +2,12 @@
  *
  * A store has one writer and any number of readers. What was committed survives kill -9. Strings
  * passed in are copied. results/schema.sql says what is stored; the views v_scores, v_samples and
- * v_compare are the interface for people's own SQL and keep their names and columns. */
+ * v_compare are the interface for people's own SQL and keep their names and columns. A struct
+ * store is used by one thread at a time.
+ *
+ *     store_open -> store_run_begin -> store_evaluation
+ *         -> { store_begin -> store_sample ... -> store_commit } ... -> store_aggregate
+ *         -> store_run_end -> store_close */
 #ifndef ASSAY_RESULTS_STORE_H
 #define ASSAY_RESULTS_STORE_H
 
@@ -17,11 +22,12 @@ enum store_mode {
     STORE_WRITE, /* created when missing; one writer at a time, held until closed */
 };
 
-/* Opens or creates the store at `path`, migrating an older schema in one transaction.
- * E_VERSION: written by a newer assay. E_BUSY: another writer holds it (err names its pid).
- * E_IO: cannot be opened, no SQLite file, disk full. *ret is untouched on failure. */
+/* Opens or creates the store at `path`; a failed creation leaves no file. While a writer has it
+ * open, PATH.lock lies beside it. E_VERSION: written by a newer assay. E_BUSY: another writer
+ * holds it (err names its pid). E_IO: cannot be opened, no SQLite file, disk full. *ret is
+ * untouched on failure. */
 int store_open(const char *path, enum store_mode mode, struct store **ret, struct error *err);
-void store_close(struct store *s);
+void store_close(struct store *s); /* a transaction that is open is rolled back; takes NULL */
 
 /* Everything that can change a score of one (model, task) pair; `hash` over all of it is the
  * identity. The limit is not part of it: more documents extend the same evaluation. */
@@ -41,7 +47,8 @@ struct evaluation {
     int64_t n_docs;                 /* documents in the split */
 };
 
-/* Finds it by hash or inserts it; *id is its row. The label is updated when it changed. */
+/* Finds it by hash or inserts it; *id is its row. What is known about its model and task (the
+ * label, the path) is updated when it changed, and it becomes the most recently used one. */
 int store_evaluation(struct store *s, const struct evaluation *e, int64_t *id, struct error *err);
 
 /* 1: the sample is there with its scores; 0: not; negative: error. A sample stored with an error
@@ -59,7 +66,9 @@ struct request_row {
     int n_chars, n_bytes; /* of the choice without its delimiter */
     int n_tokens_prompt, n_tokens_scored, n_tokens_generated, n_truncated;
     int64_t time_ns;
-    const char *finish; /* "eos", "stop", "length", "" */
+    const char *finish;    /* "eos", "stop", "length", "" */
+    const int32_t *tokens; /* what the model saw: n_tokens_prompt of prompt, then what was scored */
+    int n_tokens;          /* or generated; NULL: not recorded */
 };
 
 struct score_row {
@@ -80,8 +89,9 @@ struct sample_row {
 };
 
 /* Samples are written in transactions: begin, many samples, commit. A sample is replaced as a
- * whole when it was stored before. E_IO on a full disk: the transaction is rolled back and what
- * was committed before stays. */
+ * whole when it was stored before, and aggregates over it are dropped until the next
+ * store_aggregate. When any call fails (E_IO on a full disk), the transaction is rolled back, what
+ * was committed before stays, and store_begin may be tried again. */
 int store_begin(struct store *s, struct error *err);
 int store_sample(struct store *s, int64_t evaluation, const struct sample_row *row,
                  struct error *err);
@@ -92,17 +102,38 @@ int store_run_begin(struct store *s, const char *command_line, int64_t *id, stru
 int store_run_end(struct store *s, int64_t id, int exit_code, int64_t tokens_computed,
                   double seconds, struct error *err);
 
-/* Recomputes the aggregates of an evaluation from its scores (metrics/metric.h's table). `limit`
- * documents: only doc_id < n_eval count, so that a smaller --limit reports what it asked for. */
+/* Notes that the run asked for documents 0 .. n_eval-1 of the evaluation. */
+int store_run_evaluation(struct store *s, int64_t run, int64_t evaluation, int64_t n_eval,
+                         struct error *err);
+
+/* A group of tasks, so that comparisons and reports can show it without the definitions. It
+ * replaces the group of the same name. */
+struct group_row {
+    const char *name, *alias;
+    const char *const *tasks; /* names of the leaf tasks below it */
+    int n_tasks;
+    const struct group_measure {
+        const char *metric;
+        bool weight_by_size; /* see metric_group() */
+    } * measures;
+    int n_measures;
+};
+int store_group(struct store *s, const struct group_row *group, struct error *err);
+
+/* Recomputes the aggregates of an evaluation from its scores (metrics/metric.h's table; a mean
+ * for metrics that it lacks). Only doc_id < n_eval count, so that a smaller --limit reports what
+ * it asked for. Holds one metric's scores in memory: 16 bytes a document. */
 int store_aggregate(struct store *s, int64_t evaluation, int64_t n_eval, int bootstrap_iters,
                     struct error *err);
 
 struct score_line {
     const char *metric, *filter;
-    double value, stderr_;
-    int64_t n;
+    double value, stderr_; /* stderr_ NaN: none */
+    int64_t n;             /* documents scored */
 };
-/* The aggregates of an evaluation over its documents below n_eval, in the arena. */
+/* The aggregates of an evaluation over its documents below n_eval, in the arena, by metric and
+ * filter. None (*n = 0) where store_aggregate was not called for that n_eval since the last
+ * sample. n_eval < 0: those over the most documents. */
 int store_scores(struct store *s, struct arena *a, int64_t evaluation, int64_t n_eval,
                  struct score_line **ret, int *n, struct error *err);
 
