@@ -4,7 +4,7 @@
  * documents, turns each into requests, and scores the responses. Prompts and scores are those of
  * lm-evaluation-harness 0.4.13's task of the same name.
  *
- *     catalog_open -> catalog_select -> task_open -> task_requests / task_score -> task_close */
+ *     catalog_open -> catalog_select -> task_open -> task_ask / task_score -> task_close */
 #ifndef ASSAY_TASKS_TASK_H
 #define ASSAY_TASKS_TASK_H
 
@@ -21,6 +21,14 @@ int catalog_open(const char *const *include_paths, int n_include_paths, struct c
                  struct error *err);
 void catalog_close(struct catalog *c);
 
+/* What a group's aggregate_metric_list says. */
+struct group_metric {
+    const char *metric;
+    bool weight_by_size;
+    const char *const *filters; /* NULL: every filter that the members have */
+    int n_filters;
+};
+
 /* One selected leaf task, or a group above leaf tasks. */
 struct task_ref {
     const char *name;           /* "arc_easy"; inline group members are "parent::name" */
@@ -28,11 +36,8 @@ struct task_ref {
     const struct value *config; /* merged definition; for a group its own */
     const char *file;           /* where it is defined, for errors */
     bool is_group;
-    int parent; /* index of its group in the selection, or -1 */
-    struct {
-        const char *metric;
-        bool weight_by_size;
-    } * aggregates; /* a group's */
+    int parent;                            /* index of its group in the selection, or -1 */
+    const struct group_metric *aggregates; /* a group's aggregate_metric_list */
     int n_aggregates;
 };
 
@@ -86,6 +91,9 @@ struct task_info {
     int64_t n_eval;          /* after the limit: documents 0 .. n_eval-1 are asked */
     int num_fewshot;
     const struct value *config; /* merged, as results.json's "configs" shows it */
+    const char *const
+        *notes; /* sentences for the user, such as "few-shot examples come from ..." */
+    int n_notes;
 };
 
 /* E_INPUT: the definition or the data; E_IO: no data file found (err names each place looked at).
