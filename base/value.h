@@ -22,6 +22,10 @@ enum value_type {
     VALUE_OTHER, /* a callable, macro, loop or namespace of the Jinja engine: `other` is its own */
 };
 
+/* Nesting that the functions below follow: deeper, a repr or JSON text says "...", a clone holds
+ * None and two values differ. Parsers stop far earlier; only a template can build more. */
+enum { VALUE_MAX_DEPTH = 4000 };
+
 struct value_entry {
     struct value *key, *value;
 };
@@ -80,7 +84,8 @@ int dict_float(const struct value *dict, const char *key, double def, const char
 int dict_bool(const struct value *dict, const char *key, bool def, const char *where, bool *ret,
               struct error *err);
 int dict_str(const struct value *dict, const char *key, const char *def, const char *where,
-             const char **ret, struct error *err); /* NUL-terminated, in the value's arena */
+             const char **ret, struct error *err); /* the value's own bytes: of a parsed text, so
+                                                   NUL-terminated; a NUL within is E_INPUT */
 
 bool value_truthy(const struct value *v);                          /* Python's bool(v) */
 bool value_eq(const struct value *a, const struct value *b);       /* Python's a == b */
