@@ -60,6 +60,10 @@ struct str str_cat(struct arena *a, struct str x, struct str y);
 struct str str_printf(struct arena *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* What the user may have meant: the nearest of `names` to `word` by edit distance, or NULL when
+ * none is near. */
+const char *nearest_name(const char *word, const char *const *names, size_t n);
+
 /* A growing buffer. A zeroed struct buf is empty. `p` is NUL-terminated whenever it is not NULL. */
 struct buf {
     char *p;

@@ -50,7 +50,4 @@ struct usage {
 int options_parse(const struct usage *u, int argc, char **argv, struct strings *positional,
                   struct error *err);
 
-/* The nearest of `names` to `word` by edit distance, or NULL when none is near. */
-const char *nearest_name(const char *word, const char *const *names, size_t n);
-
 #endif
