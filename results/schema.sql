@@ -74,6 +74,7 @@ CREATE TABLE samples (
     error      TEXT,                            -- why it has no scores; NULL: it has
     UNIQUE (evaluation, doc_id)
 );
+CREATE INDEX samples_failed ON samples (evaluation) WHERE error IS NOT NULL;
 
 -- One request of a sample and the model's response. `position` counts from 0 in the order asked.
 CREATE TABLE requests (

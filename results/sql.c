@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 
 int sql_error(struct sql *s, const char *doing, struct error *err)
 {

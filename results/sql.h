@@ -39,9 +39,20 @@ int sql_bindv(struct sql *s, sqlite3_stmt *st, struct error *err, const char *ty
 /* 1: there is a row; 0: no more (the statement is reset); negative: failed (reset too). */
 int sql_step(struct sql *s, sqlite3_stmt *st, struct error *err);
 
-/* sql_prepare and sql_bind in one. */
+/* sql_prepare and sql_bind in one; on failure there is nothing to finalize. */
 int sql_query(struct sql *s, const char *statement, sqlite3_stmt **ret, struct error *err,
               const char *types, ...);
+
+/* Steps to the end, `read` filling an item of `size` zeroed bytes from each row, and finalizes the
+ * statement. The items live in the arena. */
+struct sql_list {
+    void *items;
+    size_t n;
+};
+typedef void sql_reader(struct arena *a, sqlite3_stmt *st, void *item);
+int sql_rows(struct sql *s, struct arena *a, sqlite3_stmt *st, size_t size, sql_reader *read,
+             struct sql_list *ret, struct error *err);
+void sql_read_text(struct arena *a, sqlite3_stmt *st, void *item); /* column 0 to a const char * */
 
 struct str sql_view(sqlite3_stmt *st, int column);                  /* lives until the next step */
 struct str sql_text(struct arena *a, sqlite3_stmt *st, int column); /* NUL-terminated copy */

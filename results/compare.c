@@ -1,0 +1,501 @@
+#include "results/compare.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "metrics/metric.h"
+#include "metrics/stats.h"
+#include "results/store_sql.h"
+
+#define BOOTSTRAP_REPLICATES 10000
+#define BOOTSTRAP_SEED       20260101 /* fixed: the same store gives the same interval */
+
+struct building {
+    struct store *s;
+    struct arena *arena;
+    struct {
+        struct comparison *items;
+        size_t n, cap;
+    } rows;
+    struct {
+        const char **items;
+        size_t n, cap;
+    } notes;
+};
+
+#define NOTE(b, ...) (*ARRAY_PUSH(&(b)->notes) = arena_printf((b)->arena, __VA_ARGS__))
+
+/* ---- one task, one metric ---- */
+
+struct pair {
+    struct metric_item a, b;
+};
+
+static void read_pair(struct arena *a, sqlite3_stmt *st, void *item)
+{
+    (void)a;
+    *(struct pair *)item = (struct pair){
+        {sql_double(st, 0), sqlite3_column_double(st, 1)},
+        {sql_double(st, 2), sqlite3_column_double(st, 3)},
+    };
+}
+
+#define FROM_PAIRS                                                                                 \
+    "FROM samples sa JOIN samples sb ON sb.evaluation = ?2 AND sb.doc_id = sa.doc_id "             \
+    "AND sb.doc = sa.doc JOIN scores ca ON ca.sample = sa.id AND ca.measure = ?3 "                 \
+    "JOIN scores cb ON cb.sample = sb.id AND cb.measure = ?3 "                                     \
+    "WHERE sa.evaluation = ?1 AND sa.error IS NULL AND sb.error IS NULL "
+
+/* The scores of both, a column each. */
+struct columns {
+    struct metric_item *a, *b;
+    double *x, *y; /* their values alone */
+    int64_t n;
+};
+
+static int read_columns(struct store *s, struct arena *scratch, const struct comparison *c,
+                        int64_t measure, struct columns *ret, struct error *err)
+{
+    sqlite3_stmt *st = NULL;
+    struct sql_list list;
+    int r = sql_query(
+        &s->sql, "SELECT ca.value, ca.weight, cb.value, cb.weight " FROM_PAIRS "ORDER BY sa.doc_id",
+        &st, err, "iii", c->evaluation_a, c->evaluation_b, measure);
+    if (r == 0)
+        r = sql_rows(&s->sql, scratch, st, sizeof(struct pair), read_pair, &list, err);
+    if (r < 0)
+        return r;
+    const struct pair *pairs = list.items;
+    ret->n = (int64_t)list.n;
+    ret->a = arena_array(scratch, list.n, sizeof *ret->a);
+    ret->b = arena_array(scratch, list.n, sizeof *ret->b);
+    ret->x = arena_array(scratch, list.n, sizeof *ret->x);
+    ret->y = arena_array(scratch, list.n, sizeof *ret->y);
+    for (size_t i = 0; i < list.n; i++) {
+        ret->a[i] = pairs[i].a;
+        ret->b[i] = pairs[i].b;
+        ret->x[i] = pairs[i].a.value;
+        ret->y[i] = pairs[i].b.value;
+    }
+    return 0;
+}
+
+static double recovery(const struct comparison *c)
+{
+    double of = c->higher_is_better ? c->a : c->b, part = c->higher_is_better ? c->b : c->a;
+    return of != 0 ? 100 * part / of : NAN;
+}
+
+static bool all_01(const struct columns *v)
+{
+    for (int64_t i = 0; i < v->n; i++)
+        if ((v->x[i] != 0 && v->x[i] != 1) || (v->y[i] != 0 && v->y[i] != 1))
+            return false;
+    return v->n > 0;
+}
+
+static void count_flips(struct comparison *c, const struct columns *v)
+{
+    for (int64_t i = 0; i < v->n; i++) {
+        double better = c->higher_is_better ? v->y[i] - v->x[i] : v->x[i] - v->y[i];
+        c->lost += better < 0;
+        c->gained += better > 0;
+    }
+    c->mcnemar_p = mcnemar_exact_p(c->lost, c->gained);
+}
+
+/* The paired interval around b - a. */
+static void difference(struct comparison *c, const struct columns *v, enum aggregation how)
+{
+    struct paired_difference d =
+        how == AGGREGATE_MEAN
+            ? paired_t(v->x, v->y, v->n)
+            : paired_bootstrap(v->a, v->b, v->n, (int)how, BOOTSTRAP_REPLICATES, BOOTSTRAP_SEED);
+    c->difference = c->b - c->a;
+    c->difference_stderr = d.stderr_;
+    c->low = d.low;
+    c->high = d.high;
+    c->p = d.p;
+}
+
+static int compare_measure(struct building *g, struct comparison c, int64_t measure,
+                           struct error *err)
+{
+    struct arena scratch = {0};
+    struct columns v;
+    int r = read_columns(g->s, &scratch, &c, measure, &v, err);
+    if (r == 0 && v.n > 0) {
+        const struct metric_info *info = metric_find(c.metric);
+        enum aggregation how = info ? info->aggregation : AGGREGATE_MEAN;
+        struct aggregate a = metric_aggregate(how, v.a, v.n, 0);
+        struct aggregate b = metric_aggregate(how, v.b, v.n, 0);
+        c.n = v.n;
+        c.a = a.value;
+        c.b = b.value;
+        c.a_stderr = a.stderr_;
+        c.b_stderr = b.stderr_;
+        c.recovery_percent = recovery(&c);
+        difference(&c, &v, how);
+        c.is_01 = how == AGGREGATE_MEAN && all_01(&v);
+        if (c.is_01)
+            count_flips(&c, &v);
+        else
+            c.chance = c.mcnemar_p = NAN;
+        c.near_chance = c.is_01 && c.a - 1.96 * c.a_stderr <= c.chance;
+        *ARRAY_PUSH(&g->rows) = c;
+    }
+    arena_free(&scratch);
+    return r;
+}
+
+/* ---- one task ---- */
+
+struct measure {
+    int64_t id;
+    const char *metric, *filter;
+    bool higher_is_better;
+};
+
+static void read_measure(struct arena *a, sqlite3_stmt *st, void *item)
+{
+    *(struct measure *)item = (struct measure){
+        sqlite3_column_int64(st, 0),
+        sql_text(a, st, 1).p,
+        sql_text(a, st, 2).p,
+        sqlite3_column_int(st, 3) != 0,
+    };
+}
+
+static int common_measures(struct building *g, int64_t a, int64_t b, struct sql_list *ret,
+                           struct error *err)
+{
+#define MEASURES_OF(e)                                                                             \
+    "(SELECT c.measure FROM samples s JOIN scores c ON c.sample = s.id WHERE s.evaluation = " e ")"
+    sqlite3_stmt *st = NULL;
+    int r = sql_query(
+        &g->s->sql,
+        "SELECT id, metric, filter, higher_is_better FROM measures "
+        "WHERE id IN " MEASURES_OF("?1") " AND id IN " MEASURES_OF("?2") "ORDER BY metric, filter",
+        &st, err, "ii", a, b);
+    return r < 0
+               ? r
+               : sql_rows(&g->s->sql, g->arena, st, sizeof(struct measure), read_measure, ret, err);
+}
+
+/* Guessing among the choices of each document; NaN where the task is no multiple choice. */
+static int chance_of(struct building *g, const struct evaluation_line *e, double *ret,
+                     struct error *err)
+{
+    *ret = NAN;
+    if (strcmp(e->output_type, "multiple_choice") != 0)
+        return 0;
+    sqlite3_stmt *st = NULL;
+    int r = sql_query(&g->s->sql,
+                      "SELECT avg(1.0 / k) FROM (SELECT count(*) AS k FROM samples s "
+                      "JOIN requests r ON r.sample = s.id "
+                      "WHERE s.evaluation = ? AND r.unconditional = 0 GROUP BY s.id)",
+                      &st, err, "i", e->id);
+    if (r == 0)
+        r = sql_step(&g->s->sql, st, err);
+    if (r == 1)
+        *ret = sql_double(st, 0);
+    sqlite3_finalize(st);
+    return r < 0 ? r : 0;
+}
+
+static int compare_task(struct building *g, const struct evaluation_line *a,
+                        const struct evaluation_line *b, struct error *err)
+{
+    struct comparison c = {
+        .task = a->task,
+        .task_alias = a->task_alias,
+        .setting = setting_text(g->arena, a),
+        .num_fewshot = a->num_fewshot,
+        .evaluation_a = a->id,
+        .evaluation_b = b->id,
+    };
+    struct sql_list measures = {0};
+    int r = chance_of(g, a, &c.chance, err);
+    if (r == 0)
+        r = common_measures(g, a->id, b->id, &measures, err);
+    size_t before = g->rows.n;
+    for (size_t i = 0; r == 0 && i < measures.n; i++) {
+        const struct measure *m = (const struct measure *)measures.items + i;
+        c.metric = m->metric;
+        c.filter = m->filter;
+        c.higher_is_better = m->higher_is_better;
+        r = compare_measure(g, c, m->id, err);
+    }
+    if (r < 0)
+        return r;
+    if (g->rows.n == before)
+        NOTE(g, "%s: no document has scores from both models (#%lld, #%lld)%s", a->task,
+             (long long)a->id, (long long)b->id,
+             strcmp(a->data_hash, b->data_hash) ? "; their data files differ" : "");
+    else if (strcmp(a->task_hash, b->task_hash) != 0)
+        NOTE(g, "%s: its definition changed between the two evaluations (#%lld, #%lld)", a->task,
+             (long long)a->id, (long long)b->id);
+    return 0;
+}
+
+/* ---- which evaluations ---- */
+
+/* The evaluations meant on one side, and how often a label had several to choose from. */
+struct side {
+    const char *name;
+    struct evaluation_list list; /* one a setting, unless given by number */
+    bool by_number;
+};
+
+static int read_side(struct building *g, const char *name, const char *task, struct side *ret,
+                     struct error *err)
+{
+    struct evaluation_filter f = {.model = name, .task = task};
+    struct evaluation_list all;
+    *ret = (struct side){.name = name, .by_number = name[0] == '#'};
+    int r = query_evaluations(g->s, g->arena, &f, &all, err);
+    f.latest = !ret->by_number;
+    if (r == 0)
+        r = query_evaluations(g->s, g->arena, &f, &ret->list, err);
+    for (size_t i = 0; r == 0 && i < ret->list.n; i++) {
+        const struct evaluation_line *e = &ret->list.items[i];
+        struct buf others = {0};
+        for (size_t k = 0; k < all.n; k++)
+            if (all.items[k].id != e->id && same_setting(&all.items[k], e))
+                buf_printf(&others, others.n ? ", #%lld" : "#%lld", (long long)all.items[k].id);
+        if (others.n && f.latest)
+            NOTE(g,
+                 "%s: \"%s\" has several evaluations in this setting; #%lld, the last used, is "
+                 "compared, not %s; name one by its number to choose",
+                 e->task, name, (long long)e->id, others.p);
+        buf_free(&others);
+    }
+    return r;
+}
+
+static int compare_all(struct building *g, const struct side *a, const struct side *b,
+                       struct error *err)
+{
+    bool by_task = a->by_number && b->by_number;
+    for (size_t i = 0; i < a->list.n; i++) {
+        const struct evaluation_line *x = &a->list.items[i];
+        const char *elsewhere = NULL;
+        bool paired = false;
+        for (size_t k = 0; k < b->list.n; k++) {
+            const struct evaluation_line *y = &b->list.items[k];
+            if (strcmp(x->task, y->task) != 0)
+                continue;
+            if (!by_task && !same_setting(x, y)) {
+                elsewhere = arena_printf(g->arena, "#%lld", (long long)y->id);
+                continue;
+            }
+            paired = true;
+            int r = compare_task(g, x, y, err);
+            if (r < 0)
+                return r;
+        }
+        if (!paired && elsewhere)
+            NOTE(g,
+                 "%s: run by both, but not with the same examples and template; to compare all the "
+                 "same, name #%lld and %s",
+                 x->task, (long long)x->id, elsewhere);
+    }
+    return 0;
+}
+
+/* ---- groups ---- */
+
+/* The row of `task` beside `like`: same setting, metric and filter. */
+static const struct comparison *find_row(const struct comparison *rows, size_t n, const char *task,
+                                         const struct comparison *like)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(rows[i].task, task) == 0 && strcmp(rows[i].metric, like->metric) == 0 &&
+            strcmp(rows[i].filter, like->filter) == 0 && rows[i].num_fewshot == like->num_fewshot &&
+            strcmp(rows[i].setting, like->setting) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+/* The group's row from those of its tasks. The difference is the same mean over the tasks'
+ * differences, each with its paired standard error. */
+static struct comparison group_comparison(struct arena *scratch, const struct group_row *group,
+                                          bool weight_by_size,
+                                          const struct comparison *const *leaves)
+{
+    int n = group->n_tasks;
+    struct aggregate *a = arena_array(scratch, (size_t)n, sizeof *a);
+    struct aggregate *b = arena_array(scratch, (size_t)n, sizeof *b);
+    struct aggregate *d = arena_array(scratch, (size_t)n, sizeof *d);
+    struct aggregate *guess = arena_array(scratch, (size_t)n, sizeof *guess);
+    struct comparison c = *leaves[0];
+    c.task = group->name;
+    c.task_alias = group->alias;
+    c.is_group = c.is_01 = true;
+    c.evaluation_a = c.evaluation_b = c.n = c.lost = c.gained = 0;
+    for (int i = 0; i < n; i++) {
+        const struct comparison *l = leaves[i];
+        a[i] = (struct aggregate){l->a, l->a_stderr, l->n};
+        b[i] = (struct aggregate){l->b, l->b_stderr, l->n};
+        d[i] = (struct aggregate){l->difference, l->difference_stderr, l->n};
+        guess[i] = (struct aggregate){l->chance, NAN, l->n};
+        c.n += l->n;
+        c.lost += l->lost;
+        c.gained += l->gained;
+        c.is_01 = c.is_01 && l->is_01;
+    }
+    struct aggregate all = metric_group(d, n, weight_by_size, false);
+    struct aggregate mean_a = metric_group(a, n, weight_by_size, false);
+    struct aggregate mean_b = metric_group(b, n, weight_by_size, false);
+    c.a = mean_a.value;
+    c.b = mean_b.value;
+    c.a_stderr = mean_a.stderr_;
+    c.b_stderr = mean_b.stderr_;
+    c.recovery_percent = recovery(&c);
+    c.chance = metric_group(guess, n, weight_by_size, false).value;
+    c.difference = all.value;
+    c.difference_stderr = all.stderr_;
+    c.low = all.value - normal_quantile(0.975) * all.stderr_;
+    c.high = all.value + normal_quantile(0.975) * all.stderr_;
+    c.p = all.stderr_ > 0 ? 2 * normal_cdf(-fabs(all.value) / all.stderr_)
+                          : (all.value == 0 ? 1 : NAN);
+    c.mcnemar_p = c.is_01 ? mcnemar_exact_p(c.lost, c.gained) : NAN;
+    c.near_chance = c.is_01 && c.a - 1.96 * c.a_stderr <= c.chance;
+    return c;
+}
+
+static void compare_group_measure(struct building *g, const struct group_row *group,
+                                  const struct group_measure *m, size_t n_tasks_rows)
+{
+    struct arena scratch = {0};
+    const struct comparison **leaves =
+        arena_array(&scratch, (size_t)group->n_tasks, sizeof *leaves);
+    for (size_t i = 0; i < n_tasks_rows; i++) {
+        const struct comparison *like = &g->rows.items[i];
+        if (strcmp(like->task, group->tasks[0]) != 0 || strcmp(like->metric, m->metric) != 0)
+            continue;
+        int found = 0;
+        for (int k = 0; k < group->n_tasks; k++) {
+            leaves[k] = find_row(g->rows.items, n_tasks_rows, group->tasks[k], like);
+            found += leaves[k] != NULL;
+        }
+        struct comparison c;
+        if (found == group->n_tasks) {
+            c = group_comparison(&scratch, group, m->weight_by_size, leaves);
+            *ARRAY_PUSH(&g->rows) = c;
+        } else if (found > 1)
+            NOTE(g, "%s: no %s of the whole group, since both models have only %d of its %d tasks",
+                 group->name, m->metric, found, group->n_tasks);
+    }
+    arena_free(&scratch);
+}
+
+static int compare_groups(struct building *g, struct error *err)
+{
+    struct group_list groups;
+    int r = query_groups(g->s, g->arena, &groups, err);
+    size_t n = g->rows.n;
+    for (size_t i = 0; r == 0 && i < groups.n; i++)
+        for (int k = 0; k < groups.items[i].n_measures && groups.items[i].n_tasks > 0; k++)
+            compare_group_measure(g, &groups.items[i], &groups.items[i].measures[k], n);
+    return r;
+}
+
+/* ---- all of it ---- */
+
+static int by_place(const void *p, const void *q)
+{
+    const struct comparison *a = p, *b = q;
+    const char *const keys[][2] = {{a->task, b->task},
+                                   {a->setting, b->setting},
+                                   {a->metric, b->metric},
+                                   {a->filter, b->filter}};
+    if (a->is_group != b->is_group)
+        return a->is_group ? -1 : 1;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        int order = strcmp(keys[i][0], keys[i][1]);
+        if (order)
+            return order;
+    }
+    return 0;
+}
+
+static int nothing_in_common(const struct side *a, const struct side *b, const struct building *g,
+                             struct error *err)
+{
+    if (g->notes.n)
+        return error_set(err, E_INPUT, "\"%s\" and \"%s\" cannot be compared: %s", a->name, b->name,
+                         g->notes.items[g->notes.n - 1]);
+    return error_set(err, E_INPUT,
+                     "\"%s\" and \"%s\" cannot be compared: no task was run by both (\"%s\" has "
+                     "%s%s, \"%s\" has %s%s); run the same tasks with both",
+                     a->name, b->name, a->name, a->list.items[0].task, a->list.n > 1 ? ", ..." : "",
+                     b->name, b->list.items[0].task, b->list.n > 1 ? ", ..." : "");
+}
+
+int compare_models(struct store *s, struct arena *arena, const char *a, const char *b,
+                   const char *task, struct comparison_list *ret, struct error *err)
+{
+    struct building g = {.s = s, .arena = arena};
+    struct side sides[2];
+    int r = read_side(&g, a, task, &sides[0], err);
+    if (r == 0)
+        r = read_side(&g, b, task, &sides[1], err);
+    if (r == 0)
+        r = compare_all(&g, &sides[0], &sides[1], err);
+    if (r == 0)
+        r = compare_groups(&g, err);
+    if (r == 0 && g.rows.n == 0)
+        r = nothing_in_common(&sides[0], &sides[1], &g, err);
+    if (r == 0) {
+        qsort(g.rows.items, g.rows.n, sizeof *g.rows.items, by_place);
+        *ret = (struct comparison_list){
+            .model_a = sides[0].list.items[0].model,
+            .model_b = sides[1].list.items[0].model,
+            .items = arena_array(arena, g.rows.n, sizeof *ret->items),
+            .n = g.rows.n,
+            .notes = arena_array(arena, g.notes.n, sizeof *ret->notes),
+            .n_notes = g.notes.n,
+        };
+        memcpy(ret->items, g.rows.items, g.rows.n * sizeof *ret->items);
+        if (g.notes.n)
+            memcpy(ret->notes, g.notes.items, g.notes.n * sizeof *ret->notes);
+    }
+    free(g.rows.items);
+    free(g.notes.items);
+    return r;
+}
+
+static void read_flip(struct arena *a, sqlite3_stmt *st, void *item)
+{
+    (void)a;
+    *(struct flip *)item = (struct flip){
+        sqlite3_column_int64(st, 0),
+        sql_double(st, 1),
+        sql_double(st, 2),
+    };
+}
+
+int compare_flips(struct store *s, struct arena *arena, const struct comparison *c, bool lost,
+                  int max, struct flip **ret, int *n, struct error *err)
+{
+    struct sql_list list = {0};
+    sqlite3_stmt *st = NULL;
+    int64_t measure = 0, sign = lost == c->higher_is_better ? -1 : 1;
+    int r = store_run(s, "SELECT id FROM measures WHERE metric = ? AND filter = ?", &measure, err,
+                      "zz", c->metric, c->filter);
+    if (r >= 0)
+        r = sql_query(&s->sql,
+                      "SELECT sa.doc_id, ca.value, cb.value " FROM_PAIRS
+                      "AND (cb.value - ca.value) * ?4 > 0 ORDER BY abs(cb.value - ca.value) DESC, "
+                      "(sa.doc_id * 2654435761) % 65521, sa.doc_id LIMIT ?5",
+                      &st, err, "iiiii", c->evaluation_a, c->evaluation_b, measure, sign,
+                      (int64_t)max);
+    if (r == 0)
+        r = sql_rows(&s->sql, arena, st, sizeof **ret, read_flip, &list, err);
+    if (r < 0)
+        return r;
+    *ret = list.items;
+    *n = (int)list.n;
+    return 0;
+}
