@@ -4,7 +4,7 @@
  * metadata. Both give the same pipeline, of which every stage may be empty:
  *
  *     text -> added tokens are cut out -> normalizer -> pretokenizer -> BPE -> ids -> template
- *     ids  -> spellings -> decoder -> text -> clean-up of spaces
+ *     ids  -> spellings -> decoder -> text
  *
  * BPE is built in two kinds: byte-level (GPT-2, Llama 3, Qwen, SmolLM), where every byte of the
  * text has a printable stand-in and words are cut by a regular expression, and SentencePiece-style
@@ -81,22 +81,22 @@ int tokenizer_encode(const struct tokenizer *t, struct arena *a, struct str text
 int tokenizer_decode(const struct tokenizer *t, struct arena *a, const int32_t *ids, size_t n,
                      bool skip_special, struct str *ret, struct error *err);
 
-/* Decoding as tokens arrive. After each push, `text` is a beginning of what tokenizer_decode (less
- * its clean-up of spaces) would give for all tokens so far, as long as is certain whatever follows:
- * a character of which bytes are still missing waits. After detokenizer_finish it is the whole.
- * Each push looks at a few tokens only. Zero it to begin; detokenizer_free when done. */
+/* Decoding as tokens arrive. After each push `text` is what tokenizer_decode gives for all tokens
+ * so far, and its first `certain` bytes stay as they are whatever follows: behind them may stand
+ * U+FFFD for a character of which bytes are missing yet. A push decodes only the tokens that are
+ * not certain. Zero it to begin; detokenizer_free when done. */
 struct detokenizer {
-    struct buf text; /* read it freely; it only grows */
+    struct buf text;
+    size_t certain;
     /* Private: */
     struct {
         int32_t *items;
         size_t n, cap;
-    } waiting;    /* tokens whose text is not certain yet */
-    bool started; /* a token has been decoded: no more leading space to strip */
+    } waiting;    /* tokens behind `certain` */
+    bool started; /* there are tokens before them */
 };
 int detokenizer_push(struct detokenizer *d, const struct tokenizer *t, int32_t id,
                      bool skip_special, struct error *err);
-int detokenizer_finish(struct detokenizer *d, const struct tokenizer *t, struct error *err);
 void detokenizer_free(struct detokenizer *d);
 
 /* What a model's owner asks. Strings live as long as the tokenizer. */
