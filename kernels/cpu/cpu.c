@@ -162,6 +162,10 @@ struct kernels kernels_cpu(unsigned features, struct pool *pool)
     k.dev = mem_alloc(1, sizeof *k.dev);
     k.dev->pool = pool;
     kernels_ref(&k);
-    (void)features;
+    features &= cpu_features();
+#ifdef ASSAY_CPU_AVX2
+    if (features & CPU_AVX2)
+        kernels_avx2(&k);
+#endif
     return k;
 }

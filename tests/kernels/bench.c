@@ -1,0 +1,349 @@
+/* bench.c: how fast, beside what this machine could do.
+ *
+ * Two peaks are measured first, with all threads: multiply-adds from registers, and reading from
+ * memory. Each line is the best of several runs: time, GFLOP/s with the share of the first peak, or
+ * GB/s of what must be read with the share of the second. */
+#include "tests/kernels/operands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+#include "base/arena.h"
+
+enum { PROBE_BYTES = 256 << 20, PROBE_PARTS = 64 };
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+#ifdef __x86_64__
+
+enum { PROBE_LOOPS = 200000 };
+
+__attribute__((target("avx2,fma"))) static void probe_part(void *arg, size_t part, int thread)
+{
+    __m256 a[12], b = _mm256_set1_ps(0.999f), c = _mm256_set1_ps(1e-3f), sum = c;
+    for (int i = 0; i < 12; i++)
+        a[i] = _mm256_set1_ps((float)(part + (size_t)thread + (size_t)i));
+    for (int loop = 0; loop < PROBE_LOOPS; loop++)
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; i++) {
+            a[i] = _mm256_fmadd_ps(a[i], b, c);
+            __asm__ volatile("" : "+x"(a[i])); /* kept as they are written */
+        }
+    for (int i = 0; i < 12; i++)
+        sum = _mm256_add_ps(sum, a[i]);
+    ((float *)arg)[part] = _mm256_cvtss_f32(sum);
+}
+
+__attribute__((target("avx2"))) static void read_part(void *arg, size_t part, int thread)
+{
+    (void)thread;
+    const char *p = (const char *)arg + part * (PROBE_BYTES / PROBE_PARTS);
+    __m256i sum[4] = {0};
+    for (size_t i = 0; i < PROBE_BYTES / PROBE_PARTS; i += 128)
+#pragma GCC unroll 4
+        for (size_t j = 0; j < 4; j++)
+            sum[j] = _mm256_xor_si256(
+                sum[j], _mm256_loadu_si256((const __m256i *)(const void *)(p + i + 32 * j)));
+    for (int j = 0; j < 4; j++)
+        __asm__ volatile("" : : "x"(sum[j]));
+}
+
+static double peak_flops(struct pool *pool)
+{
+    float out[PROBE_PARTS];
+    double best = 0;
+    for (int i = 0; i < 5; i++) {
+        double start = seconds();
+        pool_run(pool, 8, probe_part, out);
+        double rate = 8.0 * PROBE_LOOPS * 12 * 16 / (seconds() - start);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+static double peak_bytes(struct pool *pool)
+{
+    char *p = mem_alloc(PROBE_BYTES, 1);
+    memset(p, 1, PROBE_BYTES);
+    double best = 0;
+    for (int i = 0; i < 5; i++) {
+        double start = seconds();
+        pool_run(pool, PROBE_PARTS, read_part, p);
+        double rate = PROBE_BYTES / (seconds() - start);
+        best = rate > best ? rate : best;
+    }
+    free(p);
+    return best;
+}
+
+#else
+
+static double peak_flops(struct pool *pool)
+{
+    (void)pool;
+    return 0;
+}
+
+static double peak_bytes(struct pool *pool)
+{
+    (void)pool;
+    return 0;
+}
+
+#endif
+
+struct bench {
+    const char *pattern;
+    struct kernels k;
+    double flops, bytes; /* the peaks, a second */
+};
+
+struct operands {
+    struct weight *weights; /* enough of them that they are not all in the cache */
+    int n_weights, T;
+    float *x, *y, *z;
+    int32_t *ids, *sequences, *table;
+    struct kv_cache kv;
+    int heads;
+};
+
+/* Runs f some times, at least 0.3 s, and prints the best; flops or bytes: what one run takes. */
+static void measure(const struct bench *b, const char *name, double flops, double bytes,
+                    void (*f)(const struct kernels *, const struct operands *, int turn),
+                    const struct operands *o)
+{
+    if (!strstr(name, b->pattern))
+        return;
+    double best = 1e9, begin = seconds();
+    for (int turn = 0; turn < 5 || seconds() - begin < 0.3; turn++) {
+        double start = seconds();
+        f(&b->k, o, turn);
+        double took = seconds() - start;
+        best = took < best ? took : best;
+    }
+    printf("%-34s %10.1f us", name, best * 1e6);
+    if (flops > 0)
+        printf("  %7.1f GFLOP/s %3.0f %%", flops / best * 1e-9, 100 * flops / best / b->flops);
+    if (bytes > 0)
+        printf("  %7.1f GB/s %3.0f %%", bytes / best * 1e-9, 100 * bytes / best / b->bytes);
+    printf("\n");
+}
+
+static void run_linear(const struct kernels *k, const struct operands *o, int turn)
+{
+    k->linear(k->dev, o->y, o->x, &o->weights[turn % o->n_weights], NULL, o->T);
+}
+
+/* The weights take turns so that together they outgrow the caches, as a model's do. */
+static void bench_linear(const struct bench *b, enum format f, int T, int N, int K)
+{
+    char name[64];
+    snprintf(name, sizeof name, "linear_%s T=%d N=%d K=%d", format_info[f].name, T, N, K);
+    if (!strstr(name, b->pattern))
+        return;
+    double bytes = (double)N * (double)format_row_bytes(f, K), flops = 2.0 * T * N * K;
+    struct operands o = {.n_weights = T > 1 ? 1 : 1 + (int)(1.2e8 / bytes), .T = T};
+    o.weights = mem_alloc((size_t)o.n_weights, sizeof *o.weights);
+    for (int i = 0; i < o.n_weights; i++) {
+        o.weights[i] = i ? o.weights[0] : random_weight(f, N, K);
+        if (i)
+            o.weights[i].data = (char *)memcpy(mem_alloc((size_t)bytes + 2, 1) + 2,
+                                               o.weights[0].data, (size_t)bytes);
+    }
+    o.x = random_floats((size_t)T * (size_t)K);
+    o.y = floats((size_t)T * (size_t)N);
+    measure(b, name, T > 1 ? flops : 0, T > 1 ? 0 : bytes, run_linear, &o);
+    for (int i = 0; i < o.n_weights; i++)
+        weight_drop(&o.weights[i]);
+    free(o.weights);
+    floats_free(o.x);
+    floats_free(o.y);
+}
+
+static void run_logprobs(const struct kernels *k, const struct operands *o, int turn)
+{
+    (void)turn;
+    k->logprobs(k->dev, (struct token_logprob *)(void *)o->y, o->x, o->weights, o->ids, o->T);
+}
+
+static void bench_logprobs(const struct bench *b, enum format f, int T, int V, int D)
+{
+    char name[64];
+    snprintf(name, sizeof name, "logprobs_%s T=%d V=%d D=%d", format_info[f].name, T, V, D);
+    if (!strstr(name, b->pattern))
+        return;
+    struct weight head = random_weight(f, V, D);
+    struct operands o = {.weights = &head, .T = T};
+    o.x = random_floats((size_t)T * (size_t)D);
+    o.y = mem_alloc((size_t)T, sizeof(struct token_logprob));
+    o.ids = mem_alloc((size_t)T, sizeof *o.ids);
+    double bytes = (double)V * (double)format_row_bytes(f, D), flops = 2.0 * T * V * D;
+    measure(b, name, T > 1 ? flops : 0, T > 1 ? 0 : bytes, run_logprobs, &o);
+    free(o.ids);
+    free(o.y);
+    floats_free(o.x);
+    weight_drop(&head);
+}
+
+static void run_attention(const struct kernels *k, const struct operands *o, int turn)
+{
+    (void)turn;
+    struct batch batch = {.n_rows = o->T,
+                          .positions = o->ids,
+                          .sequences = o->sequences,
+                          .page_table = o->table,
+                          .n_sequences = 1,
+                          .max_pages = o->kv.n_pages};
+    k->attention(k->dev, o->y, o->x, &o->kv, 0, &batch, o->heads, 0.125f);
+}
+
+/* The last T rows of a context of `n` positions. */
+static void bench_attention(const struct bench *b, int T, int n, int H, int G, int S)
+{
+    char name[64];
+    snprintf(name, sizeof name, "attention T=%d n=%d H=%d G=%d S=%d", T, n, H, G, S);
+    enum { P = 16 };
+    struct operands o = {.T = T, .heads = H, .kv = {NULL, 1, G, S, P, n / P + 1}};
+    size_t q = (size_t)T * (size_t)(H * S), kv = (size_t)(o.kv.n_pages * P * G * S);
+    o.x = random_floats(q);
+    o.y = floats(q);
+    o.z = o.kv.data = random_floats(2 * kv);
+    o.ids = mem_alloc((size_t)T, sizeof *o.ids);
+    o.sequences = mem_alloc((size_t)T, sizeof *o.sequences);
+    o.table = mem_alloc((size_t)o.kv.n_pages, sizeof *o.table);
+    double flops = 0;
+    for (int i = 0; i < o.kv.n_pages; i++)
+        o.table[i] = i;
+    for (int t = 0; t < T; t++) {
+        o.ids[t] = n - T + t;
+        flops += 4.0 * H * S * (o.ids[t] + 1);
+    }
+    measure(b, name, T > 1 ? flops : 0, T > 1 ? 0 : 8.0 * n * G * S, run_attention, &o);
+    free(o.ids);
+    free(o.sequences);
+    free(o.table);
+    floats_free(o.x);
+    floats_free(o.y);
+    floats_free(o.z);
+}
+
+static void run_rmsnorm(const struct kernels *k, const struct operands *o, int turn)
+{
+    (void)turn;
+    k->rmsnorm(k->dev, o->y, o->x, o->z, o->T, o->heads, 1e-5f);
+}
+
+static void run_silu(const struct kernels *k, const struct operands *o, int turn)
+{
+    (void)turn;
+    k->silu_mul(k->dev, o->y, o->x, o->x, (size_t)o->T * (size_t)o->heads);
+}
+
+static void run_add(const struct kernels *k, const struct operands *o, int turn)
+{
+    (void)turn;
+    k->add(k->dev, o->y, o->x, (size_t)o->T * (size_t)o->heads);
+}
+
+static void run_round(const struct kernels *k, const struct operands *o, int turn)
+{
+    (void)turn;
+    k->round_to(k->dev, o->y, (size_t)o->T * (size_t)o->heads, FORMAT_BF16);
+}
+
+static void run_rope(const struct kernels *k, const struct operands *o, int turn)
+{
+    (void)turn;
+    k->rope(k->dev, o->y, o->ids, o->z, 1, o->T, o->heads / 64, 64, ROPE_HALVES);
+}
+
+/* Operations on rows: what they read and write. */
+static void bench_rows(const struct bench *b, int T, int D)
+{
+    static const struct {
+        const char *name;
+        double arrays;
+        void (*f)(const struct kernels *, const struct operands *, int turn);
+    } ops[] = {{"rmsnorm", 2, run_rmsnorm},
+               {"silu_mul", 3, run_silu},
+               {"add", 3, run_add},
+               {"round_to", 2, run_round},
+               {"rope", 2, run_rope}};
+    size_t n = (size_t)T * (size_t)D;
+    struct operands o = {.T = T, .heads = D};
+    o.x = random_floats(n);
+    o.y = random_floats(n);
+    o.z = random_floats((size_t)D);
+    o.ids = mem_alloc((size_t)T, sizeof *o.ids);
+    for (int t = 0; t < T; t++)
+        o.ids[t] = t;
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s T=%d D=%d", ops[i].name, T, D);
+        measure(b, name, 0, ops[i].arrays * 4 * (double)n, ops[i].f, &o);
+    }
+    free(o.ids);
+    floats_free(o.x);
+    floats_free(o.y);
+    floats_free(o.z);
+}
+
+static void run_nothing(void *arg, size_t part, int thread)
+{
+    (void)arg;
+    (void)part;
+    (void)thread;
+}
+
+static void bench_pool(const struct bench *b, struct pool *pool)
+{
+    if (!strstr("pool", b->pattern))
+        return;
+    double start = seconds();
+    for (int i = 0; i < 10000; i++)
+        pool_run(pool, 8, run_nothing, NULL);
+    printf("%-34s %10.1f us a loop\n", "pool", (seconds() - start) * 100);
+}
+
+int bench_run(const char *pattern)
+{
+    struct pool *pool = pool_new(0);
+    struct bench b = {.pattern = pattern, .k = kernels_cpu(cpu_features(), pool)};
+    b.flops = peak_flops(pool);
+    b.bytes = peak_bytes(pool);
+    printf("%s, %d threads; peaks: %.1f GFLOP/s multiply-add, %.1f GB/s read\n", b.k.numerics,
+           pool_size(pool), b.flops * 1e-9, b.bytes * 1e-9);
+    bench_pool(&b, pool);
+    for (int f = 0; f < FORMAT_COUNT; f++) {
+        bench_linear(&b, (enum format)f, 512, 1536, 576);
+        bench_linear(&b, (enum format)f, 512, 576, 1536);
+        bench_linear(&b, (enum format)f, 512, 192, 576);
+        bench_linear(&b, (enum format)f, 32, 1536, 576);
+        bench_linear(&b, (enum format)f, 4, 1536, 576);
+        bench_linear(&b, (enum format)f, 1, 1536, 576);
+        bench_linear(&b, (enum format)f, 1, 576, 1536);
+    }
+    bench_linear(&b, FORMAT_F32, 128, 2048, 8192);
+    bench_linear(&b, FORMAT_Q8_0, 1, 2048, 8192);
+    bench_logprobs(&b, FORMAT_Q8_0, 1, 49152, 576);
+    bench_logprobs(&b, FORMAT_Q8_0, 64, 49152, 576);
+    bench_attention(&b, 1, 1024, 9, 3, 64);
+    bench_attention(&b, 512, 512, 9, 3, 64);
+    bench_attention(&b, 512, 2048, 9, 3, 64);
+    bench_attention(&b, 256, 1024, 32, 32, 64);
+    bench_rows(&b, 512, 576);
+    bench_rows(&b, 1, 576);
+    b.k.close(b.k.dev);
+    pool_free(pool);
+    return 0;
+}

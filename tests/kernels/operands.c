@@ -1,0 +1,128 @@
+#include "tests/kernels/operands.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "kernels/format.h"
+
+uint64_t random_first = 1;
+static uint64_t state = 1;
+
+void random_seed(uint64_t seed)
+{
+    random_first = state = seed;
+}
+
+/* splitmix64 */
+static uint64_t random_bits(void)
+{
+    uint64_t z = state += 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
+uint32_t random_below(uint32_t n)
+{
+    return n ? (uint32_t)(random_bits() % n) : 0;
+}
+
+float random_float(void)
+{
+    float unit = (float)(random_bits() >> 40) * 0x1p-23f - 1; /* [-1, 1) */
+    switch (random_below(64)) {
+    case 0:
+        return 0;
+    case 1:
+        return unit * 0x1p-130f;
+    case 2:
+        return unit * 1000;
+    case 3:
+        return unit * 1e-4f;
+    default:
+        return unit * 2;
+    }
+}
+
+enum { FLOATS_BEFORE = 17 }; /* 64 bytes and one float */
+
+float *floats(size_t n)
+{
+    float *p = aligned_alloc(64, ((n + FLOATS_BEFORE) * sizeof *p + 63) / 64 * 64);
+    if (!p)
+        abort();
+    for (size_t i = 0; i < n; i++)
+        p[FLOATS_BEFORE + i] = NAN;
+    return p + FLOATS_BEFORE;
+}
+
+float *random_floats(size_t n)
+{
+    float *ret = floats(n);
+    for (size_t i = 0; i < n; i++)
+        ret[i] = random_float();
+    return ret;
+}
+
+void floats_free(float *x)
+{
+    free(x - FLOATS_BEFORE);
+}
+
+struct weight random_weight(enum format f, int64_t rows, int64_t cols)
+{
+    size_t row_bytes = format_row_bytes(f, cols);
+    float *row = floats((size_t)cols);
+    char *data = mem_alloc((size_t)rows * row_bytes + 2, 1);
+    struct error err;
+    for (int64_t r = 0; r < rows; r++) {
+        float magnitude = r % 5 == 3 ? 50 : r % 5 == 4 ? 0.01f : 1;
+        for (int64_t i = 0; i < cols; i++)
+            row[i] = random_float() * magnitude;
+        if (format_from_f32(f, row, cols, data + 2 + (size_t)r * row_bytes, &err) < 0)
+            abort();
+    }
+    floats_free(row);
+    return (struct weight){f, rows, cols, data + 2, NULL};
+}
+
+void weight_drop(struct weight *w)
+{
+    free((char *)(uintptr_t)w->data - 2);
+}
+
+/* A 16-bit code whose float is finite. */
+static uint16_t finite_code(enum format f, uint32_t code)
+{
+    uint16_t h = (uint16_t)code;
+    float x = f == FORMAT_BF16 ? bf16_to_f32(h) : f16_to_f32(h);
+    return isfinite(x) ? h : (uint16_t)(h & 0x83ff);
+}
+
+static void put_u16(uint8_t *p, uint16_t h)
+{
+    p[0] = (uint8_t)(h & 255);
+    p[1] = (uint8_t)(h >> 8);
+}
+
+void weight_all_codes(struct weight *w)
+{
+    uint8_t *p = (uint8_t *)(uintptr_t)w->data;
+    size_t bytes = (size_t)w->rows * format_row_bytes(w->format, w->cols);
+    size_t block = (size_t)format_info[w->format].block_bytes;
+    if (w->format == FORMAT_F32)
+        return; /* copied, not decoded: random ones will do */
+    if (block == 2) {
+        for (size_t i = 0; i < bytes / 2; i++)
+            put_u16(p + 2 * i, finite_code(w->format, (uint32_t)i));
+        return;
+    }
+    for (size_t i = 0; i < bytes; i++)
+        p[i] = (uint8_t)(i + i / 251);
+    for (size_t i = 0; i < bytes; i += block) {
+        put_u16(p + i, finite_code(FORMAT_F16, random_below(65536)));
+        if (w->format == FORMAT_Q4_1)
+            put_u16(p + i + 2, finite_code(FORMAT_F16, random_below(65536)));
+    }
+}

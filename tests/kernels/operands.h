@@ -1,0 +1,32 @@
+/* operands.h: random operands for the kernels' checks and benches.
+ *
+ * Random floats are what models hold and what trips kernels: mostly of one magnitude, now and then
+ * large or small, a few zeros and subnormals. Every array starts one float behind an aligned
+ * address, and weights two bytes, so that a kernel that asks for alignment is found out. */
+#ifndef ASSAY_TESTS_KERNELS_OPERANDS_H
+#define ASSAY_TESTS_KERNELS_OPERANDS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/kernels.h"
+
+extern uint64_t random_first; /* the seed, for messages */
+void random_seed(uint64_t seed);
+uint32_t random_below(uint32_t n);
+float random_float(void);
+
+float *floats(size_t n); /* NaN, so that what is not written shows */
+float *random_floats(size_t n);
+void floats_free(float *x);
+
+struct weight random_weight(enum format f, int64_t rows, int64_t cols);
+/* Fills the rows with finite codes of the format in a row, so that all occur, as far as they fit.
+ */
+void weight_all_codes(struct weight *w);
+void weight_drop(struct weight *w);
+
+/* Times the operations whose name holds the pattern and prints a table. Returns the exit code. */
+int bench_run(const char *pattern);
+
+#endif

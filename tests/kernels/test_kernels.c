@@ -1,0 +1,789 @@
+/* The kernels' check and bench.
+ *
+ *     test_kernels                 checks every level's operations against the scalar reference
+ *     test_kernels --seed=N        with other random numbers
+ *     test_kernels --bench[=WORD]  times those whose name holds WORD, beside measured peaks
+ *
+ * A level (ref, avx2) is checked two ways. Closeness: each value lies within an error bound that
+ * follows from the length of its sum and the magnitudes of its operands, not from experience.
+ * Invariance: a row's bits are the same alone, among other rows, in other chunks, with other
+ * threads. A failure prints seed, shape, first differing index and both values. */
+#include <limits.h>
+#include <time.h>
+
+#include "base/arena.h"
+#include "kernels/format.h"
+#include "tests/check.h"
+#include "tests/kernels/compare.h"
+
+static const double U = 0x1p-24; /* half a unit in the last place: one rounding of 1 */
+
+/* ---- The operations as the checks call them ---- */
+
+static struct level {
+    const char *name;
+    unsigned features;
+    struct pool *pools[3]; /* 1, 2 and 3 threads */
+    struct kernels k[3];
+} levels[] = {{.name = "ref"}, {.name = "avx2", .features = CPU_AVX2}};
+
+enum { N_LEVELS = sizeof levels / sizeof *levels };
+
+static const struct kernels *ref = &levels[0].k[0];
+
+static void levels_open(void)
+{
+    for (int i = 0; i < N_LEVELS; i++)
+        for (int t = 0; t < 3; t++) {
+            levels[i].pools[t] = pool_new(t + 1);
+            levels[i].k[t] = kernels_cpu(levels[i].features, levels[i].pools[t]);
+        }
+}
+
+static void levels_close(void)
+{
+    for (int i = 0; i < N_LEVELS; i++)
+        for (int t = 0; t < 3; t++) {
+            levels[i].k[t].close(levels[i].k[t].dev);
+            pool_free(levels[i].pools[t]);
+        }
+}
+
+/* The levels that this machine has; ref first. */
+static int levels_here(void)
+{
+    int n = 1;
+    while (n < N_LEVELS && (cpu_features() & levels[n].features))
+        n++;
+    return n;
+}
+
+#define FOR_LEVELS(l)                                                                              \
+    for (struct level *l = levels; l < levels + levels_here(); l++)                                \
+        if (tool_begin(l->name))
+
+/* ---- linear ---- */
+
+/* The bound of a dot product in 8 lanes: each of a lane's K/8 additions and the 3 of the lanes
+ * rounds a partial sum that is no larger than sum |x||w|; the bias and the reference's own
+ * rounding add two. */
+static double bound_of_dot(int64_t K, double magnitude)
+{
+    return ((double)(K + 7) / 8 + 5) * U * magnitude + 1e-44 * (double)K;
+}
+
+/* bounds[T, N] for y = x w^T + bias. */
+static double *linear_bounds(const float *x, const struct weight *w, const float *bias, int T)
+{
+    size_t N = (size_t)w->rows, K = (size_t)w->cols;
+    double *ret = mem_alloc((size_t)T * N + 1, sizeof *ret);
+    float *row = mem_alloc(K, sizeof *row);
+    for (size_t n = 0; n < N; n++) {
+        weight_row_to_f32(w, (int64_t)n, row);
+        for (size_t t = 0; t < (size_t)T; t++) {
+            double magnitude = bias ? fabs((double)bias[n]) : 0;
+            for (size_t k = 0; k < K; k++)
+                magnitude += fabs((double)x[t * K + k] * row[k]);
+            ret[t * N + n] = bound_of_dot(w->cols, magnitude);
+        }
+    }
+    free(row);
+    return ret;
+}
+
+/* The same rows in other company: alone, cut in two, with other threads. */
+static void linear_invariance(const struct level *l, const float *y, const float *x,
+                              const struct weight *w, const float *bias, int T)
+{
+    size_t N = (size_t)w->rows, K = (size_t)w->cols, n = (size_t)T * N;
+    float *other = floats(n);
+    for (int threads = 0; threads < 3; threads++) {
+        const struct kernels *k = &l->k[threads];
+        k->linear(k->dev, other, x, w, bias, T);
+        tool_same_bits(y, other, n, "%d threads", threads + 1);
+        for (size_t t = 0; threads == 0 && t < (size_t)T; t++)
+            k->linear(k->dev, other + t * N, x + t * K, w, bias, 1);
+        tool_same_bits(y, other, n, "rows alone");
+        size_t cut = (size_t)T / 3 + (size_t)threads;
+        if (cut > (size_t)T)
+            continue;
+        k->linear(k->dev, other + cut * N, x + cut * K, w, bias, T - (int)cut);
+        k->linear(k->dev, other, x, w, bias, (int)cut);
+        tool_same_bits(y, other, n, "cut after row %zu", cut);
+    }
+    floats_free(other);
+}
+
+static void linear_shape(enum format f, int T, int N, int K, bool biased)
+{
+    float *x = random_floats((size_t)T * (size_t)K), *bias = random_floats((size_t)N);
+    struct weight w = random_weight(f, N, K);
+    float *want = floats((size_t)T * (size_t)N), *got = floats((size_t)T * (size_t)N);
+    const float *b = biased ? bias : NULL;
+    double *bounds = linear_bounds(x, &w, b, T);
+    ref->linear(ref->dev, want, x, &w, b, T);
+    FOR_LEVELS(l)
+    {
+        tool_shape("linear %s T=%d N=%d K=%d%s", format_info[f].name, T, N, K,
+                   biased ? " bias" : "");
+        l->k[1].linear(l->k[1].dev, got, x, &w, b, T);
+        tool_close(want, got, (size_t)T * (size_t)N, bounds);
+        linear_invariance(l, got, x, &w, b, T);
+    }
+    free(bounds);
+    floats_free(x);
+    floats_free(bias);
+    floats_free(want);
+    floats_free(got);
+    weight_drop(&w);
+}
+
+static void linear(void)
+{
+    static const struct {
+        int T, N, K;
+    } any[] = {{0, 3, 5},    {1, 1, 1},    {1, 5, 7},    {2, 3, 9},   {3, 4, 8},    {4, 9, 31},
+               {5, 2, 33},   {7, 13, 100}, {70, 6, 172}, {73, 5, 67}, {10, 70, 64}, {2, 37, 803},
+               {6, 5, 1601}, {76, 9, 770}, {1, 130, 95}, {150, 3, 40}},
+      blocks[] = {{0, 3, 32},   {1, 1, 32},   {1, 7, 64},  {2, 2, 96},  {3, 5, 160},
+                  {4, 4, 64},   {5, 37, 64},  {70, 6, 96}, {73, 3, 64}, {2, 35, 800},
+                  {7, 9, 1568}, {1, 130, 96}, {76, 2, 832}};
+    for (int f = 0; f < FORMAT_COUNT; f++) {
+        bool blocked = format_info[f].block > 1;
+        size_t n = blocked ? sizeof blocks / sizeof *blocks : sizeof any / sizeof *any;
+        for (size_t i = 0; i < n; i++)
+            linear_shape((enum format)f, blocked ? blocks[i].T : any[i].T,
+                         blocked ? blocks[i].N : any[i].N, blocked ? blocks[i].K : any[i].K, i & 1);
+    }
+}
+
+/* A unit vector reads one weight out: every path multiplies exactly the reference's floats, for
+ * every code of every format. */
+static void weights_exact(enum format f, int T)
+{
+    enum { N = 66, K = 1024 };
+    static float rows[N][K], x[3][K], got[3][N];
+    struct weight w = random_weight(f, N, K);
+    weight_all_codes(&w);
+    for (int n = 0; n < N; n++)
+        weight_row_to_f32(&w, n, rows[n]);
+    for (int k = 0; k < K; k++) {
+        memset(x, 0, sizeof x);
+        for (int t = 0; t < T; t++)
+            x[t][(k + 7 * t) % K] = 1;
+        const struct kernels *fast = &levels[levels_here() - 1].k[0];
+        fast->linear(fast->dev, got[0], x[0], &w, NULL, T);
+        for (int t = 0; t < T; t++)
+            for (int n = 0; n < N; n++) {
+                float want = rows[n][(k + 7 * t) % K];
+                if (got[t][n] != want)
+                    return tool_fail("row %d, k=%d is %.9g, not %.9g", n, (k + 7 * t) % K,
+                                     (double)got[t][n], (double)want);
+            }
+    }
+    weight_drop(&w);
+}
+
+static void weights(void)
+{
+    tool_begin(levels[levels_here() - 1].name);
+    for (int f = 0; f < FORMAT_COUNT; f++)
+        for (int T = 1; T <= 3; T += 2) {
+            tool_shape("weights %s T=%d", format_info[f].name, T);
+            weights_exact((enum format)f, T);
+        }
+}
+
+/* A NaN or an infinity stays in its own row or column. */
+static void linear_not_finite(void)
+{
+    enum { T = 5, N = 9, K = 67 };
+    float *x = random_floats(T * K), *y = floats(T * N);
+    struct weight w = random_weight(FORMAT_F32, N, K);
+    x[1 * K + 66] = NAN;
+    x[3 * K + 2] = INFINITY;
+    FOR_LEVELS(l)
+    {
+        tool_shape("linear with NaN and infinity");
+        l->k[1].linear(l->k[1].dev, y, x, &w, NULL, T);
+        for (int t = 0; t < T; t++)
+            for (int n = 0; n < N; n++) {
+                float v = y[t * N + n];
+                EXPECT(t == 1 ? isnan(v) : t == 3 ? !isfinite(v) : isfinite(v));
+            }
+    }
+    floats_free(x);
+    floats_free(y);
+    weight_drop(&w);
+}
+
+/* ---- Rows and elements ---- */
+
+static void rmsnorm(void)
+{
+    static const int widths[] = {1, 3, 8, 31, 64, 576, 4097};
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+        const int D = widths[i], T = i == 3 ? 0 : i == 5 ? 70 : 1 + (int)random_below(9);
+        size_t n = (size_t)T * (size_t)D;
+        float *x = random_floats(n), *w = random_floats((size_t)D), *want = floats(n);
+        float *got = floats(n), *alone = floats(n);
+        double *bounds = mem_alloc(n + 1, sizeof *bounds);
+        ref->rmsnorm(ref->dev, want, x, w, T, D, 1e-5f);
+        for (size_t e = 0; e < n; e++) /* summed in double; 1/sqrt, and two products, round */
+            bounds[e] = 4 * U * fabs((double)want[e]) + 1e-44;
+        FOR_LEVELS(l)
+        {
+            tool_shape("rmsnorm T=%d D=%d", T, D);
+            l->k[1].rmsnorm(l->k[1].dev, got, x, w, T, D, 1e-5f);
+            tool_close(want, got, n, bounds);
+            for (size_t t = 0; t < (size_t)T; t++)
+                l->k[0].rmsnorm(l->k[0].dev, alone + t * (size_t)D, x + t * (size_t)D, w, 1, D,
+                                1e-5f);
+            tool_same_bits(got, alone, n, "rows alone");
+            memcpy(alone, x, n * sizeof *x);
+            l->k[2].rmsnorm(l->k[2].dev, alone, alone, w, T, D, 1e-5f);
+            tool_same_bits(got, alone, n, "in place");
+        }
+        free(bounds);
+        floats_free(x);
+        floats_free(w);
+        floats_free(want);
+        floats_free(got);
+        floats_free(alone);
+    }
+}
+
+/* The same float operations in the same order: the same bits as the reference. */
+static void rope(void)
+{
+    static const struct {
+        int T, n_heads, S;
+    } shapes[] = {{0, 1, 2}, {1, 1, 2}, {3, 2, 6}, {70, 9, 64}, {5, 3, 100}, {64, 8, 128}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int kind = ROPE_HALVES; kind <= ROPE_PAIRS; kind++) {
+            const int T = shapes[i].T, H = shapes[i].n_heads, S = shapes[i].S;
+            size_t n = (size_t)T * (size_t)H * (size_t)S;
+            float *x = random_floats(n), *want = floats(n), *got = floats(n);
+            float *inv_freq = floats((size_t)S / 2);
+            int32_t *positions = mem_alloc((size_t)T + 1, sizeof *positions);
+            for (int f = 0; f < S / 2; f++)
+                inv_freq[f] = powf(10000, -2.0f * (float)f / (float)S);
+            for (int t = 0; t < T; t++)
+                positions[t] = (int32_t)random_below(t % 2 ? 100000 : 100);
+            float scale = i % 2 ? 1.25f : 1;
+            memcpy(want, x, n * sizeof *x);
+            ref->rope(ref->dev, want, positions, inv_freq, scale, T, H, S, (enum rope_kind)kind);
+            FOR_LEVELS(l)
+            {
+                tool_shape("rope kind=%d T=%d H=%d S=%d", kind, T, H, S);
+                memcpy(got, x, n * sizeof *x);
+                l->k[2].rope(l->k[2].dev, got, positions, inv_freq, scale, T, H, S,
+                             (enum rope_kind)kind);
+                tool_same_bits(want, got, n, "as the reference");
+            }
+            free(positions);
+            floats_free(x);
+            floats_free(want);
+            floats_free(got);
+            floats_free(inv_freq);
+        }
+}
+
+/* Also the measure of the vector exponential: 2 units in the last place of e^x, and the sum, the
+ * quotient and the product round once each. */
+static void silu_mul(void)
+{
+    enum { N = 100003 };
+    float *gate = floats(N), *up = floats(N), *want = floats(N), *got = floats(N);
+    double *bounds = mem_alloc(N, sizeof *bounds);
+    for (int i = 0; i < N; i++) {
+        gate[i] = i % 3 ? ((float)i / N - 0.5f) * 230 : random_float();
+        up[i] = i % 2 ? 1 : random_float();
+    }
+    const float special[] = {0, -0.0f, 1e-40f, NAN, INFINITY, 1e30f, -1e30f, -88.8f, -103.9f};
+    memcpy(gate, special, sizeof special);
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+        up[i] = 1;
+    ref->silu_mul(ref->dev, want, gate, up, N);
+    for (int i = 0; i < N; i++)
+        bounds[i] = 8 * U * fabs((double)want[i]) + fabs((double)up[i]) * 1e-36 + 3e-45;
+    FOR_LEVELS(l)
+    {
+        tool_shape("silu_mul n=%d", N);
+        l->k[1].silu_mul(l->k[1].dev, got, gate, up, N);
+        tool_close(want, got, N, bounds);
+        float *part = floats(N);
+        for (size_t i = 0, n; i < N; i += n) {
+            n = 1 + random_below(3000);
+            n = n < N - i ? n : N - i;
+            l->k[0].silu_mul(l->k[0].dev, part + i, gate + i, up + i, n);
+        }
+        tool_same_bits(got, part, N, "in pieces");
+        memcpy(part, gate, N * sizeof *gate);
+        l->k[2].silu_mul(l->k[2].dev, part, part, up, N);
+        tool_same_bits(got, part, N, "in place");
+        l->k[2].silu_mul(l->k[2].dev, part, part, up, 0);
+        floats_free(part);
+    }
+    free(bounds);
+    floats_free(gate);
+    floats_free(up);
+    floats_free(want);
+    floats_free(got);
+}
+
+static void add(void)
+{
+    static const size_t sizes[] = {0, 1, 9, 1000, 70001};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t n = sizes[i];
+        float *x = random_floats(n), *y = random_floats(n), *got = floats(n);
+        FOR_LEVELS(l)
+        {
+            tool_shape("add n=%zu", n);
+            memcpy(got, y, n * sizeof *y);
+            l->k[1].add(l->k[1].dev, got, x, n);
+            for (size_t e = 0; e < n; e++)
+                if (got[e] != y[e] + x[e])
+                    tool_fail("index %zu", e);
+        }
+        floats_free(x);
+        floats_free(y);
+        floats_free(got);
+    }
+}
+
+/* Every half precision value, its neighbours and the middles between them: the scalar conversion
+ * and the processor's agree to the bit. */
+static void round_to(void)
+{
+    static const enum format to[] = {FORMAT_F32, FORMAT_F16, FORMAT_BF16};
+    enum { N = 1 << 19 };
+    float *x = floats(N), *want = floats(N), *got = floats(N);
+    for (uint32_t i = 0; i < N; i++)
+        x[i] = i < N / 2 ? f32_of_bits((i << 14) + random_below(3) - 1 + (i % 5 ? 0 : 4096))
+                         : f32_of_bits(0x32000000 + i * 1024 + (uint32_t)random_below(2));
+    for (int f = 0; f < 3; f++) {
+        memcpy(want, x, N * sizeof *x);
+        ref->round_to(ref->dev, want, N, to[f]);
+        FOR_LEVELS(l)
+        {
+            tool_shape("round_to %s", format_info[to[f]].name);
+            memcpy(got, x, N * sizeof *x);
+            l->k[1].round_to(l->k[1].dev, got, N - 3, to[f]);
+            tool_same_bits(want, got, N - 3, "as the reference");
+            tool_same_bits(x + N - 3, got + N - 3, 3, "behind the end");
+        }
+    }
+    floats_free(x);
+    floats_free(want);
+    floats_free(got);
+}
+
+static void embed_and_gather(void)
+{
+    enum { D = 96, V = 11, T = 5 };
+    static const int32_t tokens[T] = {10, 0, 3, 3, 7};
+    float *x = floats(T * D), *y = floats(T * D);
+    for (int f = 0; f < FORMAT_COUNT; f++) {
+        struct weight w = random_weight((enum format)f, V, D);
+        FOR_LEVELS(l)
+        {
+            tool_shape("embed %s", format_info[f].name);
+            l->k[1].embed(l->k[1].dev, x, &w, tokens, T);
+            for (int t = 0; t < T; t++) {
+                float row[D];
+                weight_row_to_f32(&w, tokens[t], row);
+                tool_same_bits(row, x + t * D, D, "row %d", t);
+            }
+            l->k[1].gather(l->k[1].dev, y, x, (const int32_t[]){4, 1}, 2, D);
+            tool_same_bits(x + 4 * D, y, D, "gathered");
+            tool_same_bits(x + 1 * D, y + D, D, "gathered");
+            l->k[1].embed(l->k[1].dev, x, &w, tokens, 0);
+            l->k[1].gather(l->k[1].dev, y, x, tokens, 0, D);
+        }
+        weight_drop(&w);
+    }
+    floats_free(x);
+    floats_free(y);
+}
+
+/* ---- Attention ---- */
+
+/* Three sequences of different lengths, whose pages lie in random order in a cache of two layers;
+ * a cache of other page size and order must give the same bits. */
+struct story {
+    int G, H, S, n_rows;
+    int32_t *positions, *sequences; /* [n_rows], mixed */
+    float *q, *k, *v;               /* [n_rows, heads, S] */
+};
+
+enum { N_SEQUENCES = 3 };
+
+struct pages {
+    struct kv_cache kv;
+    int32_t *table;
+    int max_pages;
+};
+
+static struct story story_new(int G, int group, int S, const int lengths[N_SEQUENCES])
+{
+    struct story s = {.G = G, .H = G * group, .S = S};
+    int next[N_SEQUENCES] = {0};
+    for (int i = 0; i < N_SEQUENCES; i++)
+        s.n_rows += lengths[i];
+    size_t n = (size_t)s.n_rows, GS = (size_t)G * (size_t)S;
+    s.positions = mem_alloc(n, sizeof(int32_t));
+    s.sequences = mem_alloc(n, sizeof(int32_t));
+    for (size_t i = 0; i < n; i++) {
+        int q = (int)random_below(N_SEQUENCES);
+        while (next[q] == lengths[q])
+            q = (q + 1) % N_SEQUENCES;
+        s.sequences[i] = q;
+        s.positions[i] = next[q]++;
+    }
+    s.q = random_floats(n * GS * (size_t)group);
+    s.k = random_floats(n * GS);
+    s.v = random_floats(n * GS);
+    return s;
+}
+
+static void story_free(struct story *s)
+{
+    free(s->positions);
+    free(s->sequences);
+    floats_free(s->q);
+    floats_free(s->k);
+    floats_free(s->v);
+}
+
+static struct batch rows_of(const struct story *s, const struct pages *p, int first, int n)
+{
+    return (struct batch){.n_rows = n,
+                          .positions = s->positions + first,
+                          .sequences = s->sequences + first,
+                          .page_table = p->table,
+                          .n_sequences = N_SEQUENCES,
+                          .max_pages = p->max_pages};
+}
+
+/* A cache with P positions a page, filled through `k` with layer 1 of the story. */
+static struct pages pages_new(const struct kernels *k, const struct story *s, int P)
+{
+    struct pages p = {.max_pages = s->n_rows / P + 1};
+    int n = N_SEQUENCES * p.max_pages;
+    p.kv = (struct kv_cache){NULL, 2, s->G, s->S, P, n};
+    size_t bytes = (size_t)n * 2 * 2 * (size_t)(P * s->G * s->S) * sizeof(float);
+    p.kv.data = k->buffer_new(k->dev, bytes);
+    memset(p.kv.data, 0xff, bytes); /* NaN: what was not written must not be read */
+    p.table = mem_alloc((size_t)n, sizeof *p.table);
+    for (int i = 0; i < n; i++)
+        p.table[i] = i;
+    for (int i = n - 1; i > 0; i--) {
+        int j = (int)random_below((uint32_t)i + 1);
+        int32_t swap = p.table[i];
+        p.table[i] = p.table[j];
+        p.table[j] = swap;
+    }
+    struct batch b = rows_of(s, &p, 0, s->n_rows);
+    k->kv_write(k->dev, &p.kv, 1, s->k, s->v, &b);
+    b.n_rows = 0;
+    k->kv_write(k->dev, &p.kv, 1, s->k, s->v, &b);
+    return p;
+}
+
+static void pages_free(const struct kernels *k, struct pages *p)
+{
+    k->buffer_free(k->dev, p->kv.data);
+    free(p->table);
+}
+
+static double largest(const float *x, size_t n)
+{
+    double ret = 0;
+    for (size_t i = 0; i < n; i++)
+        ret = fmax(ret, fabs((double)x[i]));
+    return ret;
+}
+
+/* Scores are dots of S products, wrong by at most e; a weight is then wrong by a factor of e^(2e),
+ * by the exponential's 2 units in the last place of an argument rounded once, and by the sum's n/8
+ * roundings; the mix adds n of them. All of a value no larger than max|v|. */
+static double *attention_bounds(const struct story *s, float scale)
+{
+    size_t n = (size_t)s->n_rows, HS = (size_t)(s->H * s->S), GS = (size_t)(s->G * s->S);
+    double *ret = mem_alloc(n * HS, sizeof *ret);
+    double k = largest(s->k, n * GS), v = largest(s->v, n * GS);
+    for (size_t i = 0; i < n * HS; i++) {
+        double q = largest(s->q + i / (size_t)s->S * (size_t)s->S, (size_t)s->S);
+        double score = q * k * s->S * scale, e = bound_of_dot(s->S, score) + 3 * U * score;
+        int length = s->positions[i / HS] + 1;
+        ret[i] = (expm1(2 * e) + (1.2 * length + 16) * U) * v;
+    }
+    return ret;
+}
+
+static void attention_story(const struct story *s, float scale)
+{
+    size_t HS = (size_t)(s->H * s->S), n = (size_t)s->n_rows * HS;
+    float *want = floats(n), *got = floats(n), *other = floats(n);
+    double *bounds = attention_bounds(s, scale);
+    struct pages home = pages_new(ref, s, 16), moved = pages_new(ref, s, 16);
+    struct pages small = pages_new(ref, s, 5);
+    struct batch all = rows_of(s, &home, 0, s->n_rows);
+    ref->attention(ref->dev, want, s->q, &home.kv, 1, &all, s->H, scale);
+    FOR_LEVELS(l)
+    {
+        tool_shape("attention rows=%d H=%d G=%d S=%d", s->n_rows, s->H, s->G, s->S);
+        l->k[1].attention(l->k[1].dev, got, s->q, &home.kv, 1, &all, s->H, scale);
+        tool_close(want, got, n, bounds);
+        all.page_table = moved.table;
+        l->k[0].attention(l->k[0].dev, other, s->q, &moved.kv, 1, &all, s->H, scale);
+        tool_same_bits(got, other, n, "other pages");
+        all.page_table = home.table;
+        struct batch b = rows_of(s, &small, 0, s->n_rows);
+        l->k[2].attention(l->k[2].dev, other, s->q, &small.kv, 1, &b, s->H, scale);
+        tool_same_bits(got, other, n, "smaller pages");
+        for (int i = 0, rows; i < s->n_rows; i += rows) {
+            rows = i % 2 ? 1 : 1 + (int)random_below((uint32_t)(s->n_rows - i));
+            struct batch part = rows_of(s, &home, i, rows);
+            size_t at = (size_t)i * HS;
+            l->k[0].attention(l->k[0].dev, other + at, s->q + at, &home.kv, 1, &part, s->H, scale);
+        }
+        tool_same_bits(got, other, n, "in parts");
+        b.n_rows = 0;
+        l->k[1].attention(l->k[1].dev, other, s->q, &small.kv, 1, &b, s->H, scale);
+    }
+    pages_free(ref, &home);
+    pages_free(ref, &moved);
+    pages_free(ref, &small);
+    free(bounds);
+    floats_free(want);
+    floats_free(got);
+    floats_free(other);
+}
+
+static void attention(void)
+{
+    static const struct {
+        int G, group, S, lengths[N_SEQUENCES];
+    } shapes[] = {{1, 1, 1, {1, 0, 0}},     {2, 4, 8, {17, 3, 1}},   {3, 3, 64, {40, 70, 16}},
+                  {1, 5, 20, {9, 33, 4}},   {2, 1, 100, {5, 15, 2}}, {1, 2, 36, {130, 1, 31}},
+                  {4, 1, 128, {16, 32, 33}}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct story s = story_new(shapes[i].G, shapes[i].group, shapes[i].S, shapes[i].lengths);
+        attention_story(&s, i % 2 ? 0.125f : 1.0f / sqrtf((float)s.S));
+        story_free(&s);
+    }
+}
+
+/* ---- Log-probabilities ---- */
+
+/* Per row the bound of a logit. */
+static double *logit_bounds(const float *x, const struct weight *head, int T)
+{
+    size_t V = (size_t)head->rows;
+    double *all = linear_bounds(x, head, NULL, T);
+    double *ret = mem_alloc((size_t)T + 1, sizeof *ret);
+    for (size_t t = 0; t < (size_t)T; t++)
+        for (size_t v = 0; v < V; v++)
+            ret[t] = fmax(ret[t], all[t * V + v]);
+    free(all);
+    return ret;
+}
+
+static void logprobs_close(const struct token_logprob *want, const struct token_logprob *got,
+                           const float *logits, size_t V, int T, const double *bounds)
+{
+    for (int t = 0; t < T; t++) {
+        /* the sum is off by a factor; each of its exponentials by 2 units in the last place */
+        double bound = 2 * bounds[t] + 8 * U * (1 + fabs(want[t].logprob));
+        int32_t a = got[t].argmax;
+        if (!(fabs(want[t].logprob - got[t].logprob) <= bound))
+            tool_fail("row %d: logprob %.9g, not %.9g within %g", t, got[t].logprob,
+                      want[t].logprob, bound);
+        if (!(fabs(want[t].argmax_logprob - got[t].argmax_logprob) <= bound))
+            tool_fail("row %d: argmax_logprob %.9g, not %.9g", t, got[t].argmax_logprob,
+                      want[t].argmax_logprob);
+        double best = (double)logits[(size_t)t * V + (size_t)want[t].argmax];
+        if (a < 0 || a >= (int32_t)V ||
+            (double)logits[(size_t)t * V + (size_t)a] < best - 2 * bounds[t])
+            tool_fail("row %d: argmax %d, not %d", t, a, want[t].argmax);
+    }
+}
+
+static bool same_logprobs(const struct token_logprob *a, const struct token_logprob *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (memcmp(&a[i].logprob, &b[i].logprob, sizeof a->logprob) != 0 ||
+            a[i].argmax != b[i].argmax ||
+            memcmp(&a[i].argmax_logprob, &b[i].argmax_logprob, sizeof a->logprob) != 0)
+            return false;
+    return true;
+}
+
+static void logprobs_shape(enum format f, int T, int V, int D)
+{
+    size_t n = (size_t)T;
+    float *x = random_floats(n * (size_t)D), *logits = floats(n * (size_t)V);
+    for (size_t i = 0; i < n * (size_t)D; i++)
+        x[i] = fmaxf(-30, fminf(30, x[i])) / 8;
+    struct weight head = random_weight(f, V, D);
+    int32_t *targets = mem_alloc(n + 1, sizeof *targets);
+    for (int t = 0; t < T; t++)
+        targets[t] = t % 7 == 3 ? -1 : (int32_t)random_below((uint32_t)V);
+    struct token_logprob *want = mem_alloc(n + 1, sizeof *want);
+    struct token_logprob *got = mem_alloc(n + 1, sizeof *got),
+                         *other = mem_alloc(n + 1, sizeof *got);
+    ref->linear(ref->dev, logits, x, &head, NULL, T);
+    ref->logprobs(ref->dev, want, x, &head, targets, T);
+    double *bounds = logit_bounds(x, &head, T);
+    FOR_LEVELS(l)
+    {
+        tool_shape("logprobs %s T=%d V=%d D=%d", format_info[f].name, T, V, D);
+        l->k[1].logprobs(l->k[1].dev, got, x, &head, targets, T);
+        logprobs_close(want, got, logits, (size_t)V, T, bounds);
+        for (size_t t = 0; t < n; t++)
+            l->k[0].logprobs(l->k[0].dev, other + t, x + t * (size_t)D, &head, targets + t, 1);
+        if (!same_logprobs(got, other, n))
+            tool_fail("a row alone has other bits");
+        size_t cut = n / 3;
+        l->k[2].logprobs(l->k[2].dev, other, x, &head, targets, (int)cut);
+        l->k[2].logprobs(l->k[2].dev, other + cut, x + cut * (size_t)D, &head, targets + cut,
+                         T - (int)cut);
+        if (!same_logprobs(got, other, n))
+            tool_fail("cut after row %zu has other bits", cut);
+    }
+    free(bounds);
+    free(targets);
+    free(want);
+    free(got);
+    free(other);
+    floats_free(x);
+    floats_free(logits);
+    weight_drop(&head);
+}
+
+static void logprobs(void)
+{
+    logprobs_shape(FORMAT_F32, 0, 9, 4);
+    logprobs_shape(FORMAT_F32, 3, 1, 5);
+    logprobs_shape(FORMAT_F32, 9, 300, 67);
+    logprobs_shape(FORMAT_BF16, 75, 513, 40);
+    logprobs_shape(FORMAT_Q8_0, 4, 1001, 64);
+    logprobs_shape(FORMAT_Q4_1, 20, 259, 96);
+}
+
+/* Of equal logits the lowest id is the argmax, also across blocks; NaN is never it. */
+static void logprobs_edges(void)
+{
+    enum { V = 700, D = 8, T = 4 };
+    float *rows = random_floats(V * D), x[T * D] = {0};
+    struct weight head = {FORMAT_F32, V, D, rows, NULL};
+    for (int i = 0; i < V * D; i++)
+        rows[i] = fmaxf(-1, fminf(1, rows[i]));
+    for (int i = 0; i < D; i++) {
+        rows[300 * D + i] = rows[517 * D + i] = rows[41 * D + i] = 2;
+        x[i] = 1;                        /* row 0: a tie */
+        x[2 * D + i] = i == 3 ? NAN : 1; /* row 1 is zero: all tie; row 2: all NaN */
+        x[3 * D + i] = i < 1 ? 1 : 0;    /* row 3: one logit of NaN */
+    }
+    rows[5 * D] = NAN;
+    rows[5 * D + 1] = 0;
+    rows[41 * D] = 3;
+    FOR_LEVELS(l)
+    {
+        struct token_logprob r[T];
+        tool_shape("logprobs with ties and NaN");
+        x[0] = 0; /* 41, 300 and 517 tie again; 5 is NaN everywhere */
+        l->k[1].logprobs(l->k[1].dev, r, x, &head, (const int32_t[]){300, 6, 1, 2}, T);
+        EXPECT_INT(r[0].argmax, 41);
+        EXPECT_INT(r[1].argmax, 0);
+        EXPECT_INT(r[2].argmax, 0);
+        EXPECT_INT(r[3].argmax, 41);
+        for (int t = 0; t < T; t++)
+            EXPECT(isnan(r[t].logprob)); /* a NaN logit spoils the sum, and says so */
+        rows[5 * D] = 0;
+        l->k[1].logprobs(l->k[1].dev, r, x, &head, (const int32_t[]){300, 6, 1, -1}, 2);
+        EXPECT(r[0].logprob == r[0].argmax_logprob && r[0].logprob < -log(2));
+        EXPECT_NEAR(r[1].logprob, -log(V), 1e-6);
+        rows[5 * D] = NAN;
+    }
+    floats_free(rows);
+}
+
+/* ---- The rest of the table ---- */
+
+static void memory_and_pack(void)
+{
+    FOR_LEVELS(l)
+    {
+        const struct kernels *k = &l->k[0];
+        struct error e = {0};
+        void *p = k->buffer_new(k->dev, 1000);
+        EXPECT(p && ((uintptr_t)p & 63) == 0);
+        k->to_device(k->dev, p, "words", 6);
+        char back[6];
+        k->to_host(k->dev, back, p, 6);
+        EXPECT_Z(back, "words");
+        k->buffer_free(k->dev, p);
+        k->buffer_free(k->dev, NULL);
+        EXPECT(k->buffer_new(k->dev, SIZE_MAX - 10) == NULL);
+        struct weight w = {FORMAT_Q8_0, 4, 64, "", NULL};
+        EXPECT_OK(k->weight_pack(k->dev, &w, &e), &e);
+        k->weight_free(k->dev, &w);
+        w.cols = 65;
+        EXPECT_ERROR(k->weight_pack(k->dev, &w, &e), &e, E_UNSUPPORTED, "multiples of 32");
+        w = (struct weight){FORMAT_F32, 0, 64, "", NULL};
+        EXPECT_ERROR(k->weight_pack(k->dev, &w, &e), &e, E_UNSUPPORTED, "0 rows");
+    }
+}
+
+static void levels_differ(void)
+{
+    EXPECT_Z(levels[0].k[0].numerics, "cpu-ref-1");
+    if (levels_here() == 1)
+        snprintf(check_skip, sizeof check_skip, "this processor has no AVX2");
+    else
+        EXPECT_Z(levels[1].k[0].numerics, "cpu-avx2-1");
+}
+
+static int usage(const char *word)
+{
+    fprintf(stderr, "test_kernels: \"%s\" is not --seed=NUMBER, --bench or --bench=WORD\n", word);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_test tests[] = {
+        {"levels_differ", levels_differ},
+        {"memory_and_pack", memory_and_pack},
+        {"linear", linear},
+        {"weights", weights},
+        {"linear_not_finite", linear_not_finite},
+        {"rmsnorm", rmsnorm},
+        {"rope", rope},
+        {"silu_mul", silu_mul},
+        {"add", add},
+        {"round_to", round_to},
+        {"embed_and_gather", embed_and_gather},
+        {"attention", attention},
+        {"logprobs", logprobs},
+        {"logprobs_edges", logprobs_edges},
+    };
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--seed=", 7) == 0)
+            random_seed(strtoull(argv[i] + 7, NULL, 10));
+        else if (strcmp(argv[i], "--bench") == 0)
+            return bench_run("");
+        else if (strncmp(argv[i], "--bench=", 8) == 0)
+            return bench_run(argv[i] + 8);
+        else
+            return usage(argv[i]);
+    }
+    levels_open();
+    int r = check_run(tests, (int)(sizeof tests / sizeof *tests));
+    levels_close();
+    return r;
+}
