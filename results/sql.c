@@ -128,6 +128,10 @@ int sql_query(struct sql *s, const char *statement, sqlite3_stmt **ret, struct e
     va_start(args, types);
     r = sql_bindv(s, *ret, err, types, args);
     va_end(args);
+    if (r < 0) {
+        sqlite3_finalize(*ret);
+        *ret = NULL;
+    }
     return r;
 }
 
@@ -143,6 +147,36 @@ int sql_step(struct sql *s, sqlite3_stmt *st, struct error *err)
     int r = sql_error(s, doing(s), err);
     sqlite3_reset(st);
     return r;
+}
+
+int sql_rows(struct sql *s, struct arena *a, sqlite3_stmt *st, size_t size, sql_reader *read,
+             struct sql_list *ret, struct error *err)
+{
+    char *items = NULL;
+    size_t n = 0, cap = 0;
+    int r;
+    while ((r = sql_step(s, st, err)) == 1) {
+        if (n == cap) {
+            cap = cap ? 2 * cap : 16;
+            items = mem_grow(items, cap, size);
+        }
+        memset(items + n * size, 0, size);
+        read(a, st, items + n * size);
+        n++;
+    }
+    sqlite3_finalize(st);
+    if (r == 0) {
+        *ret = (struct sql_list){arena_array(a, n, size), n};
+        if (n)
+            memcpy(ret->items, items, n * size);
+    }
+    free(items);
+    return r;
+}
+
+void sql_read_text(struct arena *a, sqlite3_stmt *st, void *item)
+{
+    *(const char **)item = sql_text(a, st, 0).p;
 }
 
 struct str sql_view(sqlite3_stmt *st, int column)
