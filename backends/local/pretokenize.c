@@ -208,16 +208,18 @@ static const struct {
     {PATTERN_QWEN2, scan_qwen2},
 };
 
-int pre_regex_step(struct str pattern, const char *where, struct pre_step *ret, struct error *err)
+int pre_regex(struct str pattern, const char *where, struct pre_step *step, struct error *err)
 {
-    struct pre_step step = {.kind = PRE_SPLIT, .behavior = SPLIT_ISOLATED};
-    for (size_t i = 0; i < sizeof by_hand / sizeof *by_hand; i++)
-        if (str_eqz(pattern, by_hand[i].pattern))
-            step.scan = by_hand[i].scan;
-    const int r = step.scan ? 0 : regex_compile(pattern, 0, where, &step.regex, err);
-    if (r == 0)
-        *ret = step;
-    return r;
+    /* All of the text is a match: to isolate the matches is to remove what is none. */
+    const bool covers =
+        step->behavior == SPLIT_ISOLATED || (step->behavior == SPLIT_REMOVED && step->invert);
+    for (size_t i = 0; covers && i < sizeof by_hand / sizeof *by_hand; i++)
+        if (str_eqz(pattern, by_hand[i].pattern)) {
+            step->scan = by_hand[i].scan;
+            step->behavior = SPLIT_ISOLATED;
+            return 0;
+        }
+    return regex_compile(pattern, 0, where, &step->regex, err);
 }
 
 /* --- steps --- */

@@ -22,8 +22,9 @@
 
 struct tokenizer;
 
-/* Reads dir/tokenizer.json and, where they are there, tokenizer_config.json,
- * special_tokens_map.json, generation_config.json (no EOS elsewhere) and chat_template.jinja.
+/* Reads dir/tokenizer.json and, where they are there, tokenizer_config.json (without it,
+ * special_tokens_map.json) and chat_template.jinja. Which tokens end a text, config.json and
+ * generation_config.json may know better: that is for the model's reader.
  * E_IO: no tokenizer.json.  E_INPUT: damaged (err has file and line where JSON is).
  * E_UNSUPPORTED: a kind or component that is not built in. */
 int tokenizer_from_folder(const char *dir, struct tokenizer **ret, struct error *err);

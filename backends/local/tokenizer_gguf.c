@@ -173,8 +173,8 @@ static int add_pre_steps(struct tokenizer *t, const struct pre *pre, const char 
         *ARRAY_PUSH(&t->pre) = (struct pre_step){
             .kind = PRE_SPLIT, .matches_char = char_is_numeric, .behavior = SPLIT_ISOLATED};
     for (int i = 0; i < 3 && pre->patterns[i]; i++) {
-        struct pre_step step;
-        const int r = pre_regex_step(str_of(pre->patterns[i]), where, &step, err);
+        struct pre_step step = {.kind = PRE_SPLIT, .behavior = SPLIT_ISOLATED};
+        const int r = pre_regex(str_of(pre->patterns[i]), where, &step, err);
         if (r != 0)
             return r;
         *ARRAY_PUSH(&t->pre) = step;
@@ -193,28 +193,17 @@ static int read_merges(struct tokenizer *t, const struct tokenizer_gguf *g, cons
                        struct error *err)
 {
     bpe_init(&t->bpe, &t->arena, g->n_merges);
-    struct buf joined = {0};
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < g->n_merges; i++) {
+    for (size_t i = 0; i < g->n_merges; i++) {
         const struct str m = g->merges[i];
         const size_t space = str_find(m, STR(" "), 1);
-        if (space == SIZE_MAX) {
-            r = bad_merge(m, i, where, "is not two tokens with a space between", err);
-            break;
-        }
-        const struct str left = str_slice(m, 0, space), right = str_slice(m, space + 1, m.n);
-        joined.n = 0;
-        buf_str(&joined, left);
-        buf_str(&joined, right);
-        const int32_t l = vocab_find(&t->vocab, left), n = vocab_find(&t->vocab, right);
-        const int32_t into = vocab_find(&t->vocab, buf_view(&joined));
-        if (l < 0 || n < 0 || into < 0)
-            r = bad_merge(m, i, where, "names a token that is not in tokenizer.ggml.tokens", err);
-        else
-            bpe_put(&t->bpe, l, n, (uint32_t)i, into);
+        if (space == SIZE_MAX)
+            return bad_merge(m, i, where, "is not two tokens with a space between", err);
+        if (!bpe_merge(&t->bpe, &t->vocab, str_slice(m, 0, space), str_slice(m, space + 1, m.n),
+                       (uint32_t)i))
+            return bad_merge(m, i, where, "names or makes a token that is not in the vocabulary",
+                             err);
     }
-    buf_free(&joined);
-    return r;
+    return 0;
 }
 
 static int build_byte_level(struct tokenizer *t, const struct tokenizer_gguf *g, const char *where,

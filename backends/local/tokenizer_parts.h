@@ -53,6 +53,9 @@ struct bpe {
 void bpe_init(struct bpe *b, struct arena *a, size_t n_merges);
 /* A pair that is there already takes the new rank. */
 void bpe_put(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t into);
+/* The same by spellings. False: left, right or both together are not in the vocabulary. */
+bool bpe_merge(struct bpe *b, const struct vocab *v, struct str left, struct str right,
+               uint32_t rank);
 /* Once vocabulary and switches are set: unit_ids, byte_ids, cut_before_meta. */
 void bpe_seal(struct bpe *b, const struct vocab *v);
 
@@ -169,9 +172,9 @@ int pretokenize(const struct pre_list *steps, struct arena *a, struct str text, 
 #define PATTERN_LLAMA3 PATTERN_CL100K("\\p{N}{1,3}")
 #define PATTERN_QWEN2  PATTERN_CL100K("\\p{N}")
 
-/* A step that splits by a regular expression, Isolated: hand-written where the pattern is one of
- * the well-known ones, PCRE2 otherwise. */
-int pre_regex_step(struct str pattern, const char *where, struct pre_step *ret, struct error *err);
+/* Makes a SPLIT step, of which behavior and invert are set, split by a regular expression: by hand
+ * where it is one of those above and covers the text, on PCRE2 otherwise. */
+int pre_regex(struct str pattern, const char *where, struct pre_step *step, struct error *err);
 size_t scan_gpt2(struct str text, size_t from);
 
 /* Rust's char classes, which the steps are defined by. */
