@@ -88,16 +88,15 @@ void bpe_put(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t 
 }
 
 bool bpe_merge(struct bpe *b, const struct vocab *v, struct str left, struct str right,
-               uint32_t rank)
+               uint32_t rank, struct buf *scratch)
 {
     const int32_t l = vocab_find(v, left), r = vocab_find(v, right);
     if (l < 0 || r < 0 || left.n + right.n > v->longest)
         return false;
-    struct buf both = {0};
-    buf_str(&both, left);
-    buf_str(&both, right);
-    const int32_t into = vocab_find(v, buf_view(&both));
-    buf_free(&both);
+    scratch->n = 0;
+    buf_str(scratch, left);
+    buf_str(scratch, right);
+    const int32_t into = vocab_find(v, buf_view(scratch));
     if (into >= 0)
         bpe_put(b, l, r, rank, into);
     return into >= 0;

@@ -182,28 +182,34 @@ static int add_pre_steps(struct tokenizer *t, const struct pre *pre, const char 
     return 0;
 }
 
-static int bad_merge(struct str merge, size_t i, const char *where, const char *what,
-                     struct error *err)
+/* NULL, or what is wrong with the merge. */
+static const char *read_merge(struct tokenizer *t, struct str merge, uint32_t rank,
+                              struct buf *scratch)
 {
-    return error_set(err, E_INPUT, "%s: merge %zu of tokenizer.ggml.merges, \"%.*s\", %s", where, i,
-                     (int)(merge.n < 200 ? merge.n : 200), merge.p, what);
+    const size_t space = str_find(merge, STR(" "), 1);
+    if (space == SIZE_MAX)
+        return "is not two tokens with a space between";
+    if (!bpe_merge(&t->bpe, &t->vocab, str_slice(merge, 0, space),
+                   str_slice(merge, space + 1, merge.n), rank, scratch))
+        return "names or makes a token that is not in tokenizer.ggml.tokens";
+    return NULL;
 }
 
 static int read_merges(struct tokenizer *t, const struct tokenizer_gguf *g, const char *where,
                        struct error *err)
 {
     bpe_init(&t->bpe, &t->arena, g->n_merges);
-    for (size_t i = 0; i < g->n_merges; i++) {
-        const struct str m = g->merges[i];
-        const size_t space = str_find(m, STR(" "), 1);
-        if (space == SIZE_MAX)
-            return bad_merge(m, i, where, "is not two tokens with a space between", err);
-        if (!bpe_merge(&t->bpe, &t->vocab, str_slice(m, 0, space), str_slice(m, space + 1, m.n),
-                       (uint32_t)i))
-            return bad_merge(m, i, where, "names or makes a token that is not in the vocabulary",
-                             err);
+    struct buf scratch = {0};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < g->n_merges; i++) {
+        const struct str m = str_slice(g->merges[i], 0, 200); /* as much as an error shows */
+        const char *wrong = read_merge(t, g->merges[i], (uint32_t)i, &scratch);
+        if (wrong)
+            r = error_set(err, E_INPUT, "%s: merge %zu of tokenizer.ggml.merges, \"%.*s\", %s",
+                          where, i, STR_ARG(m), wrong);
     }
-    return 0;
+    buf_free(&scratch);
+    return r;
 }
 
 static int build_byte_level(struct tokenizer *t, const struct tokenizer_gguf *g, const char *where,

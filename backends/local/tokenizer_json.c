@@ -512,7 +512,7 @@ static int read_vocab(struct reader *r, const struct value *model, const struct 
     if (!is(vocab, VALUE_DICT))
         return error_set(r->err, E_INPUT, "%s: model.vocab must be an object of token: id",
                          r->where);
-    int n;
+    int n = 0;
     const int code = count_ids(r, vocab, added, &n);
     if (code != 0)
         return code;
@@ -547,24 +547,32 @@ static bool split_merge(const struct value *v, struct str *left, struct str *rig
     return true;
 }
 
+static int read_merge(struct reader *r, const struct value *v, size_t i, struct buf *scratch)
+{
+    struct str left, right;
+    if (!split_merge(v, &left, &right))
+        return error_set(r->err, E_INPUT, "%s: merge %zu must be \"left right\" or a pair",
+                         r->where, i);
+    if (!bpe_merge(&r->t->bpe, &r->t->vocab, left, right, (uint32_t)i, scratch))
+        return error_set(r->err, E_INPUT,
+                         "%s: merge %zu, \"%.*s\" and \"%.*s\", names or makes a token that is not "
+                         "in the vocabulary",
+                         r->where, i, STR_ARG(left), STR_ARG(right));
+    return 0;
+}
+
 static int read_merges(struct reader *r, const struct value *model)
 {
     const struct value *merges = dict_get(model, "merges");
     if (!is(merges, VALUE_LIST))
         return error_set(r->err, E_INPUT, "%s: model.merges must be a list", r->where);
     bpe_init(&r->t->bpe, &r->t->arena, merges->list.n);
-    for (size_t i = 0; i < merges->list.n; i++) {
-        struct str left, right;
-        if (!split_merge(merges->list.items[i], &left, &right))
-            return error_set(r->err, E_INPUT, "%s: merge %zu must be \"left right\" or a pair",
-                             r->where, i);
-        if (!bpe_merge(&r->t->bpe, &r->t->vocab, left, right, (uint32_t)i))
-            return error_set(r->err, E_INPUT,
-                             "%s: merge %zu, \"%.*s\" and \"%.*s\", names or makes a token that is "
-                             "not in the vocabulary",
-                             r->where, i, STR_ARG(left), STR_ARG(right));
-    }
-    return 0;
+    struct buf scratch = {0};
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < merges->list.n; i++)
+        code = read_merge(r, merges->list.items[i], i, &scratch);
+    buf_free(&scratch);
+    return code;
 }
 
 static int refuse_affixes(struct reader *r, const struct value *model)

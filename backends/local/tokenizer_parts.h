@@ -55,7 +55,7 @@ void bpe_init(struct bpe *b, struct arena *a, size_t n_merges);
 void bpe_put(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t into);
 /* The same by spellings. False: left, right or both together are not in the vocabulary. */
 bool bpe_merge(struct bpe *b, const struct vocab *v, struct str left, struct str right,
-               uint32_t rank);
+               uint32_t rank, struct buf *scratch);
 /* Once vocabulary and switches are set: unit_ids, byte_ids, cut_before_meta. */
 void bpe_seal(struct bpe *b, const struct vocab *v);
 
@@ -139,8 +139,8 @@ struct pre_step {
     struct str literal;
     enum split_behavior behavior;
     bool invert;
-    enum { PREPEND_ALWAYS, PREPEND_FIRST, PREPEND_NEVER } prepend;
-    struct str replacement; /* METASPACE */
+    enum prepend_scheme { PREPEND_ALWAYS, PREPEND_FIRST, PREPEND_NEVER } prepend; /* METASPACE */
+    struct str replacement;                                                       /* METASPACE */
 };
 
 struct pre_list {
