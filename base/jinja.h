@@ -17,18 +17,24 @@ enum jinja_mode {
 
 struct jinja;
 
-/* Lives in `a`. `where` names the template in errors ("arc.yaml:7", "tokenizer_config.json").
- * E_INPUT with "WHERE:LINE: what is wrong". */
+/* Lives in `a`, and copies what it needs of `text`. `where` names the template in errors.
+ * E_INPUT with "WHERE:LINE: what is wrong"; where WHERE itself ends in a line ("arc.yaml:7", which
+ * holds the template's first line), "arc.yaml:7: what is wrong" or "arc.yaml:7: line 3 of the
+ * template: what is wrong". */
 int jinja_compile(struct arena *a, struct str text, const char *where, enum jinja_mode mode,
                   struct jinja **ret, struct error *err);
 
-/* Renders over the dict `context` into `a`. E_INPUT: an undefined name is used, a wrong type, or
- * raise_exception (the sentence holds its text). */
+/* Renders over the dict `context` into `a`, which gets the text and nothing else; the context is
+ * not changed (a template that appends to its lists gets a copy). E_INPUT: an undefined name is
+ * used, a wrong type, a limit is met, or raise_exception (the sentence ends in its text).
+ *
+ * Integers have 64 bits: what Python would go on computing with is an OverflowError here.
+ * {% include %}, {% import %} and {% extends %} are errors: a template string has no neighbours. */
 int jinja_render(const struct jinja *t, struct arena *a, const struct value *context,
                  struct str *ret, struct error *err);
 
-/* lm-evaluation-harness' shortcut: the kind of Python exception that Jinja2 would have raised
- * ("UndefinedError", "TemplateSyntaxError", "TypeError", ...), for tests; valid after a failure. */
+/* The kind of Python exception that Jinja2 would have raised ("UndefinedError", "TypeError",
+ * "TemplateSyntaxError", ...), for tests: of this thread's last failure here, which filled *err. */
 const char *jinja_error_kind(const struct error *err);
 
 #endif
