@@ -44,30 +44,34 @@ INLINE __m256 f16_scale(const uint8_t *p)
 {
     uint16_t h;
     memcpy(&h, p, sizeof h);
-    return _mm256_set1_ps(_mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(h))));
+    return _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(h)));
 }
 
-INLINE __m256 floats_of_bytes(__m128i eight)
+/* Two scales in a row. */
+INLINE void f16_scales(const uint8_t *p, __m256 *first, __m256 *second)
 {
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(eight));
+    uint32_t h;
+    memcpy(&h, p, sizeof h);
+    __m128 both = _mm_cvtph_ps(_mm_cvtsi32_si128((int)h));
+    *first = _mm256_broadcastss_ps(both);
+    *second = _mm256_broadcastss_ps(_mm_movehdup_ps(both));
 }
 
 /* 16 bytes of nibbles: the low ones are values 0-15, the high ones 16-31. */
-INLINE void unpack_nibbles(const uint8_t *p, int less, __m256 ret[4])
+INLINE void unpack_nibbles(const uint8_t *p, __m256i ret[4])
 {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)p), mask = _mm_set1_epi8(15);
-    __m128i offset = _mm_set1_epi8((char)less);
-    __m128i low = _mm_sub_epi8(_mm_and_si128(bytes, mask), offset);
-    __m128i high = _mm_sub_epi8(_mm_and_si128(_mm_srli_epi16(bytes, 4), mask), offset);
-    ret[0] = floats_of_bytes(low);
-    ret[1] = floats_of_bytes(_mm_srli_si128(low, 8));
-    ret[2] = floats_of_bytes(high);
-    ret[3] = floats_of_bytes(_mm_srli_si128(high, 8));
+    UNROLL for (int i = 0; i < 2; i++)
+    {
+        __m256i bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(p + 8 * i)));
+        ret[i] = _mm256_and_si256(bytes, _mm256_set1_epi32(15));
+        ret[i + 2] = _mm256_srli_epi32(bytes, 4);
+    }
 }
 
 INLINE void unpack_32(const enum format f, const uint8_t *p, __m256 ret[4])
 {
-    __m256 d;
+    __m256 d, m;
+    __m256i q[4];
     switch (f) {
     case FORMAT_F32:
         UNROLL for (int i = 0; i < 4; i++) ret[i] =
@@ -86,22 +90,27 @@ INLINE void unpack_32(const enum format f, const uint8_t *p, __m256 ret[4])
         return;
     case FORMAT_Q8_0:
         d = f16_scale(p);
-        UNROLL for (int i = 0; i < 4; i++) ret[i] =
-            _mm256_mul_ps(d, floats_of_bytes(_mm_loadl_epi64((const __m128i *)(p + 2 + 8 * i))));
+        UNROLL for (int i = 0; i < 4; i++)
+        {
+            q[i] = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(p + 2 + 8 * i)));
+            ret[i] = _mm256_mul_ps(d, _mm256_cvtepi32_ps(q[i]));
+        }
         return;
     case FORMAT_Q4_0:
         d = f16_scale(p);
-        unpack_nibbles(p + 2, 8, ret);
-        UNROLL for (int i = 0; i < 4; i++) ret[i] = _mm256_mul_ps(d, ret[i]);
+        unpack_nibbles(p + 2, q);
+        UNROLL for (int i = 0; i < 4; i++)
+        {
+            q[i] = _mm256_sub_epi32(q[i], _mm256_set1_epi32(8));
+            ret[i] = _mm256_mul_ps(d, _mm256_cvtepi32_ps(q[i]));
+        }
         return;
-    case FORMAT_Q4_1: {
-        __m256 m = f16_scale(p + 2);
-        d = f16_scale(p);
-        unpack_nibbles(p + 4, 0, ret);
+    case FORMAT_Q4_1:
+        f16_scales(p, &d, &m);
+        unpack_nibbles(p + 4, q);
         UNROLL for (int i = 0; i < 4; i++) /* d * q is exact in f32: fused or not is the same */
-            ret[i] = _mm256_fmadd_ps(d, ret[i], m);
+            ret[i] = _mm256_fmadd_ps(d, _mm256_cvtepi32_ps(q[i]), m);
         return;
-    }
     case FORMAT_COUNT:
         return;
     }
@@ -145,6 +154,10 @@ struct one_row {
 
 INLINE void finish_row(__m128 sums, int n, const float *bias, float *y)
 {
+    if (n == N_TILE) {
+        _mm_storeu_ps(y, bias ? _mm_add_ps(sums, _mm_loadu_ps(bias)) : sums);
+        return;
+    }
     float out[N_TILE];
     _mm_storeu_ps(out, sums);
     for (int i = 0; i < n; i++)
@@ -168,6 +181,8 @@ INLINE void add_tail(__m256 *acc, const __m256 w[4], const float *x, size_t n)
 
 INLINE void one_row(const enum format f, const struct one_row *a, size_t N)
 {
+    /* the next four rows if rows are short: the processor's own prefetch starts anew with each */
+    const size_t ahead = a->row_bytes > 4096 ? 1024 : N_TILE * a->row_bytes;
     for (size_t n = 0; n < N; n += N_TILE) {
         int rows = (int)min_size(N - n, N_TILE);
         const uint8_t *w[N_TILE];
@@ -181,6 +196,7 @@ INLINE void one_row(const enum format f, const struct one_row *a, size_t N)
         for (; k + 32 <= a->K; k += 32)
             UNROLL for (int r = 0; r < N_TILE; r++)
             {
+                _mm_prefetch(w[r] + ahead, _MM_HINT_T0);
                 unpack_32(f, w[r], v);
                 w[r] += bytes_of_32(f);
                 add_products(&acc[r], v, a->x + k);
@@ -326,7 +342,7 @@ static void product_rows(const struct product *p, struct tile *t, size_t n, size
     size_t row_bytes = format_row_bytes(w->format, w->cols);
     const uint8_t *from = (const uint8_t *)w->data + (p->first + n) * row_bytes +
                           k / (size_t)info->block * (size_t)info->block_bytes;
-    if (w->format == FORMAT_F32) {
+    if (w->format == FORMAT_F32 && p->T < 12) {
         t->w = (const float *)(const void *)from;
         t->ldw = (size_t)w->cols;
         return;

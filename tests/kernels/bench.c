@@ -15,7 +15,7 @@
 
 #include "base/arena.h"
 
-enum { PROBE_BYTES = 256 << 20, PROBE_PARTS = 64 };
+enum { PROBE_BYTES = 256 << 20, PROBE_PARTS = 16 };
 
 static double seconds(void)
 {
@@ -26,22 +26,25 @@ static double seconds(void)
 
 #ifdef __x86_64__
 
-enum { PROBE_LOOPS = 200000 };
+enum { PROBE_LOOPS = 5000 }; /* some 10 us a part: a peak is short, others use the cores too */
 
+/* Twelve chains of multiply-adds: enough to hide their latency, few enough for the registers. */
 __attribute__((target("avx2,fma"))) static void probe_part(void *arg, size_t part, int thread)
 {
-    __m256 a[12], b = _mm256_set1_ps(0.999f), c = _mm256_set1_ps(1e-3f), sum = c;
-    for (int i = 0; i < 12; i++)
-        a[i] = _mm256_set1_ps((float)(part + (size_t)thread + (size_t)i));
-    for (int loop = 0; loop < PROBE_LOOPS; loop++)
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) {
-            a[i] = _mm256_fmadd_ps(a[i], b, c);
-            __asm__ volatile("" : "+x"(a[i])); /* kept as they are written */
-        }
-    for (int i = 0; i < 12; i++)
-        sum = _mm256_add_ps(sum, a[i]);
-    ((float *)arg)[part] = _mm256_cvtss_f32(sum);
+    (void)arg;
+    (void)part;
+    (void)thread;
+    __m256 b = _mm256_set1_ps(0.999f), c = _mm256_set1_ps(1e-3f);
+    __m256 a0 = c, a1 = c, a2 = c, a3 = c, a4 = c, a5 = c, a6 = c, a7 = c, a8 = c, a9 = c, a10 = c;
+    __m256 a11 = c;
+#define CHAIN(a) __asm__ volatile("vfmadd213ps %2, %1, %0" : "+x"(a) : "x"(b), "x"(c));
+    for (int loop = 0; loop < PROBE_LOOPS; loop++) {
+        CHAIN(a0)
+        CHAIN(a1)
+        CHAIN(a2) CHAIN(a3) CHAIN(a4) CHAIN(a5) CHAIN(a6) CHAIN(a7) CHAIN(a8) CHAIN(a9) CHAIN(a10)
+            CHAIN(a11)
+    }
+#undef CHAIN
 }
 
 __attribute__((target("avx2"))) static void read_part(void *arg, size_t part, int thread)
@@ -60,12 +63,11 @@ __attribute__((target("avx2"))) static void read_part(void *arg, size_t part, in
 
 static double peak_flops(struct pool *pool)
 {
-    float out[PROBE_PARTS];
     double best = 0;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 5000; i++) {
         double start = seconds();
-        pool_run(pool, 8, probe_part, out);
-        double rate = 8.0 * PROBE_LOOPS * 12 * 16 / (seconds() - start);
+        pool_run(pool, PROBE_PARTS, probe_part, NULL);
+        double rate = (double)PROBE_PARTS * PROBE_LOOPS * 12 * 16 / (seconds() - start);
         best = rate > best ? rate : best;
     }
     return best;
@@ -76,7 +78,7 @@ static double peak_bytes(struct pool *pool)
     char *p = mem_alloc(PROBE_BYTES, 1);
     memset(p, 1, PROBE_BYTES);
     double best = 0;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 20; i++) {
         double start = seconds();
         pool_run(pool, PROBE_PARTS, read_part, p);
         double rate = PROBE_BYTES / (seconds() - start);
@@ -115,9 +117,10 @@ struct operands {
     int32_t *ids, *sequences, *table;
     struct kv_cache kv;
     int heads;
+    struct pool *pool;
 };
 
-/* Runs f some times, at least 0.3 s, and prints the best; flops or bytes: what one run takes. */
+/* Runs f some times, at least 0.4 s, and prints the best; flops or bytes: what one run takes. */
 static void measure(const struct bench *b, const char *name, double flops, double bytes,
                     void (*f)(const struct kernels *, const struct operands *, int turn),
                     const struct operands *o)
@@ -125,7 +128,7 @@ static void measure(const struct bench *b, const char *name, double flops, doubl
     if (!strstr(name, b->pattern))
         return;
     double best = 1e9, begin = seconds();
-    for (int turn = 0; turn < 5 || seconds() - begin < 0.3; turn++) {
+    for (int turn = 0; turn < 5 || seconds() - begin < 0.4; turn++) {
         double start = seconds();
         f(&b->k, o, turn);
         double took = seconds() - start;
@@ -141,18 +144,21 @@ static void measure(const struct bench *b, const char *name, double flops, doubl
 
 static void run_linear(const struct kernels *k, const struct operands *o, int turn)
 {
-    k->linear(k->dev, o->y, o->x, &o->weights[turn % o->n_weights], NULL, o->T);
+    (void)turn;
+    for (int i = 0; i < o->n_weights; i++)
+        k->linear(k->dev, o->y, o->x, &o->weights[i], NULL, o->T);
 }
 
-/* The weights take turns so that together they outgrow the caches, as a model's do. */
+/* One row multiplies many weights in a run, so that they outgrow the caches as a model's do. */
 static void bench_linear(const struct bench *b, enum format f, int T, int N, int K)
 {
     char name[64];
-    snprintf(name, sizeof name, "linear_%s T=%d N=%d K=%d", format_info[f].name, T, N, K);
+    double bytes = (double)N * (double)format_row_bytes(f, K), flops = 2.0 * T * N * K;
+    struct operands o = {.n_weights = T > 1 ? 1 : 1 + (int)(1e8 / bytes), .T = T};
+    snprintf(name, sizeof name, "linear_%s T=%d N=%d K=%d x%d", format_info[f].name, T, N, K,
+             o.n_weights);
     if (!strstr(name, b->pattern))
         return;
-    double bytes = (double)N * (double)format_row_bytes(f, K), flops = 2.0 * T * N * K;
-    struct operands o = {.n_weights = T > 1 ? 1 : 1 + (int)(1.2e8 / bytes), .T = T};
     o.weights = mem_alloc((size_t)o.n_weights, sizeof *o.weights);
     for (int i = 0; i < o.n_weights; i++) {
         o.weights[i] = i ? o.weights[0] : random_weight(f, N, K);
@@ -162,7 +168,7 @@ static void bench_linear(const struct bench *b, enum format f, int T, int N, int
     }
     o.x = random_floats((size_t)T * (size_t)K);
     o.y = floats((size_t)T * (size_t)N);
-    measure(b, name, T > 1 ? flops : 0, T > 1 ? 0 : bytes, run_linear, &o);
+    measure(b, name, T > 1 ? flops : 0, T > 1 ? 0 : bytes * o.n_weights, run_linear, &o);
     for (int i = 0; i < o.n_weights; i++)
         weight_drop(&o.weights[i]);
     free(o.weights);
@@ -298,26 +304,42 @@ static void bench_rows(const struct bench *b, int T, int D)
     floats_free(o.z);
 }
 
-static void run_nothing(void *arg, size_t part, int thread)
+/* About a microsecond. */
+static void run_little(void *arg, size_t part, int thread)
 {
-    (void)arg;
-    (void)part;
     (void)thread;
+    volatile int *p = (int *)arg + 16 * part;
+    for (int i = 0; i < 500; i++)
+        *p = *p + 1;
 }
 
+static void run_loop(const struct kernels *k, const struct operands *o, int turn)
+{
+    (void)k;
+    (void)turn;
+    pool_run(o->pool, 8, run_little, o->ids);
+}
+
+static void run_serial(const struct kernels *k, const struct operands *o, int turn)
+{
+    (void)k;
+    (void)turn;
+    for (size_t part = 0; part < 8; part++)
+        run_little(o->ids, part, 0);
+}
+
+/* Eight short parts by the pool and without it. */
 static void bench_pool(const struct bench *b, struct pool *pool)
 {
-    if (!strstr("pool", b->pattern))
-        return;
-    double start = seconds();
-    for (int i = 0; i < 10000; i++)
-        pool_run(pool, 8, run_nothing, NULL);
-    printf("%-34s %10.1f us a loop\n", "pool", (seconds() - start) * 100);
+    int32_t counts[8 * 16] = {0};
+    struct operands o = {.ids = counts, .pool = pool};
+    measure(b, "pool_run", 0, 0, run_loop, &o);
+    measure(b, "pool_run, serial", 0, 0, run_serial, &o);
 }
 
-int bench_run(const char *pattern)
+int bench_run(const char *pattern, int n_threads)
 {
-    struct pool *pool = pool_new(0);
+    struct pool *pool = pool_new(n_threads);
     struct bench b = {.pattern = pattern, .k = kernels_cpu(cpu_features(), pool)};
     b.flops = peak_flops(pool);
     b.bytes = peak_bytes(pool);

@@ -26,7 +26,8 @@ struct weight random_weight(enum format f, int64_t rows, int64_t cols);
 void weight_all_codes(struct weight *w);
 void weight_drop(struct weight *w);
 
-/* Times the operations whose name holds the pattern and prints a table. Returns the exit code. */
-int bench_run(const char *pattern);
+/* Times the operations whose name holds the pattern and prints a table. n_threads as for pool_new.
+ * Returns the exit code. */
+int bench_run(const char *pattern, int n_threads);
 
 #endif

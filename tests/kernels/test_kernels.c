@@ -3,6 +3,7 @@
  *     test_kernels                 checks every level's operations against the scalar reference
  *     test_kernels --seed=N        with other random numbers
  *     test_kernels --bench[=WORD]  times those whose name holds WORD, beside measured peaks
+ *     test_kernels --threads=N     before --bench: with N threads instead of one a core
  *
  * A level (ref, avx2) is checked two ways. Closeness: each value lies within an error bound that
  * follows from the length of its sum and the magnitudes of its operands, not from experience.
@@ -750,7 +751,8 @@ static void levels_differ(void)
 
 static int usage(const char *word)
 {
-    fprintf(stderr, "test_kernels: \"%s\" is not --seed=NUMBER, --bench or --bench=WORD\n", word);
+    fprintf(stderr, "test_kernels: \"%s\" is not --seed=N, --threads=N, --bench or --bench=WORD\n",
+            word);
     return 2;
 }
 
@@ -772,13 +774,16 @@ int main(int argc, char **argv)
         {"logprobs", logprobs},
         {"logprobs_edges", logprobs_edges},
     };
+    int n_threads = 0;
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--seed=", 7) == 0)
             random_seed(strtoull(argv[i] + 7, NULL, 10));
+        else if (strncmp(argv[i], "--threads=", 10) == 0)
+            n_threads = atoi(argv[i] + 10);
         else if (strcmp(argv[i], "--bench") == 0)
-            return bench_run("");
+            return bench_run("", n_threads);
         else if (strncmp(argv[i], "--bench=", 8) == 0)
-            return bench_run(argv[i] + 8);
+            return bench_run(argv[i] + 8, n_threads);
         else
             return usage(argv[i]);
     }
