@@ -12,7 +12,10 @@ struct pyrandom {
     double next_gauss;
 };
 
-void pyrandom_seed(struct pyrandom *r, int64_t seed);        /* Random(seed), seed an int */
+void pyrandom_seed(struct pyrandom *r, int64_t seed); /* Random(seed), seed an int */
+/* An int of any size: its magnitude's 32-bit words, the lowest first; n > 0, no zeros at the end.
+ */
+void pyrandom_seed_words(struct pyrandom *r, const uint32_t *words, size_t n);
 void pyrandom_seed_str(struct pyrandom *r, struct str seed); /* Random("text") (version 2) */
 
 double pyrandom_random(struct pyrandom *r);               /* [0, 1), 53 bits */

@@ -23,15 +23,38 @@ bool char_is_white(int32_t cp)
            cp == 0x205f || cp == 0x3000;
 }
 
-static unsigned category_bit(int32_t cp)
-{
-    return cp < 0 ? 0 : 1u << utf8proc_category(cp);
-}
-
 #define BIT(name) (1u << UTF8PROC_CATEGORY_##name)
 #define LETTERS   (BIT(LU) | BIT(LL) | BIT(LT) | BIT(LM) | BIT(LO))
 #define NUMBERS   (BIT(ND) | BIT(NL) | BIT(NO))
 #define MARKS     (BIT(MN) | BIT(MC) | BIT(ME))
+
+/* Letters and numbers that Unicode 15.1 and 16.0 added: the reference knows them, Debian 12's
+ * utf8proc (15.0) does not yet. Asked only where it says "unassigned". */
+static const struct {
+    int32_t first, last;
+    unsigned bit;
+} newer[] = {
+    {0x1c89, 0x1c8a, BIT(LU)},   {0xa7cb, 0xa7cd, BIT(LU)},   {0xa7da, 0xa7dc, BIT(LU)},
+    {0x105c0, 0x105f3, BIT(LO)}, {0x10d40, 0x10d49, BIT(ND)}, {0x10d4a, 0x10d65, BIT(LO)},
+    {0x10d6f, 0x10d85, BIT(LO)}, {0x10ec2, 0x10ec4, BIT(LO)}, {0x11380, 0x11389, BIT(LO)},
+    {0x1138b, 0x1138b, BIT(LO)}, {0x1138e, 0x1138e, BIT(LO)}, {0x11390, 0x113b5, BIT(LO)},
+    {0x113b7, 0x113b7, BIT(LO)}, {0x113d1, 0x113d1, BIT(LO)}, {0x113d3, 0x113d3, BIT(LO)},
+    {0x116d0, 0x116e3, BIT(ND)}, {0x11bc0, 0x11be0, BIT(LO)}, {0x11bf0, 0x11bf9, BIT(ND)},
+    {0x13460, 0x143fa, BIT(LO)}, {0x16100, 0x1611d, BIT(LO)}, {0x16130, 0x16139, BIT(ND)},
+    {0x16d40, 0x16d6c, BIT(LO)}, {0x16d70, 0x16d79, BIT(ND)}, {0x18cff, 0x18cff, BIT(LO)},
+    {0x1ccf0, 0x1ccf9, BIT(ND)}, {0x1e5d0, 0x1e5ed, BIT(LO)}, {0x1e5f0, 0x1e5f0, BIT(LO)},
+    {0x1e5f1, 0x1e5fa, BIT(ND)}, {0x2ebf0, 0x2ee5d, BIT(LO)},
+};
+
+/* The code point's general category as one bit; -1 has none. */
+static unsigned category_bit(int32_t cp)
+{
+    const utf8proc_category_t category = cp < 0 ? UTF8PROC_CATEGORY_CN : utf8proc_category(cp);
+    for (size_t i = 0; category == UTF8PROC_CATEGORY_CN && i < sizeof newer / sizeof *newer; i++)
+        if (cp >= newer[i].first && cp <= newer[i].last)
+            return newer[i].bit;
+    return 1u << category;
+}
 
 bool char_is_numeric(int32_t cp)
 {
