@@ -9,6 +9,9 @@
 #include "base/error.h"
 #include "base/str.h"
 
+struct pool;
+struct regex;
+
 /* ---- aggregates ---- */
 
 /* One document's contribution: see struct score in tasks/task.h. */
@@ -28,10 +31,14 @@ enum aggregation {
     AGGREGATE_WEIGHTED_PERPLEXITY, /* exp(-sum value / sum weight); none */
     AGGREGATE_BITS_PER_BYTE,       /* -sum value / sum weight / ln 2; none */
     AGGREGATE_MEDIAN,              /* upper middle; bootstrap */
+    AGGREGATE_BRIER_SCORE,         /* mean of each document's; none */
 };
 
+/* As a task file's `aggregation:` says it: "mean", "weighted_perplexity". */
+const char *aggregation_name(enum aggregation how);
+
 struct metric_info {
-    const char *name; /* "acc_norm" */
+    const char *name; /* "acc_norm"; "pass@k" stands for pass@1, pass@10, ... */
     enum aggregation aggregation;
     bool higher_is_better;
     bool is_01; /* scores of one document are 0 or 1: McNemar's test applies */
@@ -41,33 +48,43 @@ struct metric_info {
 const struct metric_info *metric_find(const char *name);
 const struct metric_info *metric_all(int *n);
 
-/* `bootstrap_iters` as lm-evaluation-harness' (100,000; 0: no bootstrap). Its random stream: chunk
- * i of 1,000 replicates uses random.Random(i), rnd.choices over the items. */
+/* `bootstrap_iters` as lm-evaluation-harness' (100,000; 0: no bootstrap, whose errors are then
+ * NaN). Its random stream: chunk i of 1,000 replicates uses random.Random(i), rnd.choices over the
+ * items. `pool` (NULL: the caller alone) shares the chunks among threads; the result does not
+ * depend on it. A value of no items is NaN, and so is the error of one. */
 struct aggregate metric_aggregate(enum aggregation how, const struct metric_item *items, int64_t n,
-                                  int bootstrap_iters);
+                                  int bootstrap_iters, struct pool *pool);
+
+/* The value alone. */
+double metric_value(enum aggregation how, const struct metric_item *items, int64_t n);
 
 /* Group of leaf tasks (lm_eval/api/group.py): mean over leaves weighted by size or not, and the
  * standard error: sqrt(sum (w_i se_i)^2) of that mean when `pooled` is false (the right one), or
- * lm-evaluation-harness' pooled formula, for results.json. NaN when a leaf has none. */
+ * what lm-evaluation-harness prints, for results.json: its pooled formula when weighted by size.
+ * NaN when a leaf has none. */
 struct aggregate metric_group(const struct aggregate *leaves, int n, bool weight_by_size,
                               bool pooled);
 
 /* ---- per document ---- */
 
-/* Index of the largest; the first of equals; -1 when n is 0. */
+/* Index of the largest; the first of equals; -1 when n is 0. A NaN is the largest, as numpy's. */
 int argmax_double(const double *x, int n);
 
 struct exact_match_options {
-    const struct str *regexes_to_ignore;
+    struct regex *const *regexes_to_ignore; /* what matches is deleted, in this order */
     int n_regexes;
-    bool ignore_case, ignore_punctuation, ignore_numbers;
+    bool ignore_case, ignore_punctuation, ignore_numbers; /* ASCII punctuation and digits */
 };
-/* 1 or 0; reference and prediction are both put through the options. E_INPUT: a bad regex. */
+/* 1 or 0; reference and prediction are both put through the options. E_INPUT: a regex ran into its
+ * limit. */
 int exact_match(struct arena *a, struct str prediction, struct str reference,
                 const struct exact_match_options *o, double *ret, struct error *err);
 
-/* Unbiased pass@k of n samples with c correct (Chen et al. 2021, eq. 1). */
+/* Unbiased pass@k of n samples with c correct, k <= n (Chen et al. 2021, eq. 1). */
 double pass_at_k(int64_t n, int64_t c, int64_t k);
+
+/* Sum over choices of (softmax(logprobs) - [choice is gold])^2. */
+double brier_score(const double *logprobs, int n, int gold);
 
 /* len(re.split(r"\s+", text)): the words of word_perplexity. */
 int64_t count_words(struct str text);

@@ -10,6 +10,8 @@
 double stats_mean(const double *x, int64_t n);
 double stats_sd(const double *x, int64_t n);
 
+void stats_sort(double *x, int64_t n); /* ascending */
+
 double normal_cdf(double z);                    /* scipy.stats.norm.cdf */
 double normal_quantile(double p);               /* scipy.stats.norm.ppf */
 double student_t_quantile(double p, double df); /* scipy.stats.t.ppf */
@@ -33,9 +35,10 @@ struct paired_difference paired_t(const double *a, const double *b, int64_t n);
 /* Wilson's score interval for k of n at confidence 1 - alpha (statsmodels proportion_confint). */
 void wilson_interval(int64_t k, int64_t n, double alpha, double *low, double *high);
 
-/* A difference of aggregates that are no mean (perplexities): paired bootstrap over documents with
- * our own keyed stream; percentile interval and the bootstrap's standard error. `f` computes the
- * aggregate from per-document (value, weight) sums over the resample. */
+/* A difference of aggregates that are no mean (perplexities; `aggregation` is an enum aggregation
+ * of metric.h): paired bootstrap over documents with our own keyed stream. `mean` is the difference
+ * of the aggregates themselves, `stderr_` the replicates' sd, the interval their percentiles, `p`
+ * twice the smaller share of replicates on either side of 0. */
 struct metric_item;
 struct paired_difference paired_bootstrap(const struct metric_item *a, const struct metric_item *b,
                                           int64_t n, int aggregation, int replicates,

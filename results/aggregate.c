@@ -52,7 +52,8 @@ static int aggregate_one(struct store *s, int64_t evaluation, int64_t n_eval, in
     if (r == 0)
         r = sql_rows(&s->sql, &a, st, sizeof(struct metric_item), read_item, &items, err);
     if (r == 0)
-        m->aggregate = metric_aggregate(m->how, items.items, (int64_t)items.n, bootstrap_iters);
+        m->aggregate =
+            metric_aggregate(m->how, items.items, (int64_t)items.n, bootstrap_iters, NULL);
     arena_free(&a);
     return r;
 }

@@ -127,8 +127,8 @@ static int compare_measure(struct building *g, struct comparison c, int64_t meas
     if (r == 0 && v.n > 0) {
         const struct metric_info *info = metric_find(c.metric);
         enum aggregation how = info ? info->aggregation : AGGREGATE_MEAN;
-        struct aggregate a = metric_aggregate(how, v.a, v.n, 0);
-        struct aggregate b = metric_aggregate(how, v.b, v.n, 0);
+        struct aggregate a = metric_aggregate(how, v.a, v.n, 0, NULL);
+        struct aggregate b = metric_aggregate(how, v.b, v.n, 0, NULL);
         c.n = v.n;
         c.a = a.value;
         c.b = b.value;

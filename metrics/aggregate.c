@@ -1,0 +1,271 @@
+/* aggregate.c: from documents to one number, and how sure that number is. */
+#include "metrics/metric.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/pool.h"
+#include "base/pyrandom.h"
+#include "metrics/stats.h"
+
+/* ---- the tables ---- */
+
+/* name, aggregation, higher is better, 0/1. A new metric also needs its score in tasks/score.c. */
+static const struct metric_info metrics[] = {
+    {"acc", AGGREGATE_MEAN, true, true},
+    {"acc_norm", AGGREGATE_MEAN, true, true},
+    {"acc_bytes", AGGREGATE_MEAN, true, true},
+    {"acc_mutual_info", AGGREGATE_MEAN, true, true},
+    {"exact_match", AGGREGATE_MEAN, true, true},
+    {"brier_score", AGGREGATE_BRIER_SCORE, false, false},
+    {"perplexity", AGGREGATE_PERPLEXITY, false, false},
+    {"word_perplexity", AGGREGATE_WEIGHTED_PERPLEXITY, false, false},
+    {"byte_perplexity", AGGREGATE_WEIGHTED_PERPLEXITY, false, false},
+    {"bits_per_byte", AGGREGATE_BITS_PER_BYTE, false, false},
+    {"pass@k", AGGREGATE_MEAN, true, false}, /* 0/1 only with one sample a document */
+};
+enum { N_METRICS = sizeof metrics / sizeof *metrics };
+
+const char *aggregation_name(enum aggregation how)
+{
+    static const char *const names[] = {
+        [AGGREGATE_MEAN] = "mean",
+        [AGGREGATE_PERPLEXITY] = "perplexity",
+        [AGGREGATE_WEIGHTED_PERPLEXITY] = "weighted_perplexity",
+        [AGGREGATE_BITS_PER_BYTE] = "bits_per_byte",
+        [AGGREGATE_MEDIAN] = "median",
+        [AGGREGATE_BRIER_SCORE] = "brier_score",
+    };
+    return names[how];
+}
+
+static bool is_pass_at_k(const char *name)
+{
+    if (strncmp(name, "pass@", 5) != 0 || !name[5])
+        return false;
+    return strspn(name + 5, "0123456789") == strlen(name + 5);
+}
+
+const struct metric_info *metric_find(const char *name)
+{
+    if (is_pass_at_k(name))
+        name = "pass@k";
+    for (int i = 0; i < N_METRICS; i++)
+        if (strcmp(metrics[i].name, name) == 0)
+            return &metrics[i];
+    return NULL;
+}
+
+const struct metric_info *metric_all(int *n)
+{
+    *n = N_METRICS;
+    return metrics;
+}
+
+/* ---- values ---- */
+
+static double sum_values(const struct metric_item *items, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += items[i].value;
+    return sum;
+}
+
+static double weighted_mean(const struct metric_item *items, int64_t n)
+{
+    double weights = 0;
+    for (int64_t i = 0; i < n; i++)
+        weights += items[i].weight;
+    return sum_values(items, n) / weights;
+}
+
+static double *sorted_values(const struct metric_item *items, int64_t n)
+{
+    double *sorted = mem_alloc((size_t)n, sizeof *sorted);
+    for (int64_t i = 0; i < n; i++)
+        sorted[i] = items[i].value;
+    stats_sort(sorted, n);
+    return sorted;
+}
+
+static double median(const struct metric_item *items, int64_t n)
+{
+    double *sorted = sorted_values(items, n), ret = sorted[n / 2];
+    free(sorted);
+    return ret;
+}
+
+double metric_value(enum aggregation how, const struct metric_item *items, int64_t n)
+{
+    if (n <= 0)
+        return NAN;
+    switch (how) {
+    case AGGREGATE_MEAN:
+    case AGGREGATE_BRIER_SCORE:
+        return sum_values(items, n) / (double)n;
+    case AGGREGATE_PERPLEXITY:
+        return exp(-sum_values(items, n) / (double)n);
+    case AGGREGATE_WEIGHTED_PERPLEXITY:
+        return exp(-weighted_mean(items, n));
+    case AGGREGATE_BITS_PER_BYTE:
+        return -weighted_mean(items, n) / M_LN2;
+    case AGGREGATE_MEDIAN:
+        return median(items, n);
+    }
+    return NAN;
+}
+
+/* ---- bootstrap ---- */
+
+enum { CHUNK = 1000 }; /* replicates that share one seed */
+
+struct bootstrap {
+    int64_t n;
+    int chunk;
+    const double *values;
+    const double *sorted; /* for medians: the values in order, */
+    const int64_t *ranks; /* [n] and where each item's value stands there */
+    int64_t *counts;      /* [threads, n] */
+    double *replicates;   /* [chunks, chunk] */
+};
+
+/* floor(random() * n), which is how random.choices picks one of n items. */
+static inline int64_t pick(struct pyrandom *r, double n)
+{
+    return (int64_t)(pyrandom_random(r) * n);
+}
+
+static double resampled_perplexity(const struct bootstrap *b, struct pyrandom *r)
+{
+    double n = (double)b->n, sum = 0;
+    for (int64_t i = 0; i < b->n; i++)
+        sum += b->values[pick(r, n)];
+    return exp(-sum / n);
+}
+
+/* The upper middle of a resample, found by counting how often each rank was drawn. */
+static double resampled_median(const struct bootstrap *b, struct pyrandom *r, int64_t *counts)
+{
+    double n = (double)b->n;
+    memset(counts, 0, (size_t)b->n * sizeof *counts);
+    for (int64_t i = 0; i < b->n; i++)
+        counts[b->ranks[pick(r, n)]]++;
+    int64_t rank = 0, below = counts[0];
+    while (below <= b->n / 2)
+        below += counts[++rank];
+    return b->sorted[rank];
+}
+
+static void bootstrap_chunk(void *arg, size_t part, int thread)
+{
+    const struct bootstrap *b = arg;
+    double *out = b->replicates + part * (size_t)b->chunk;
+    struct pyrandom r;
+    pyrandom_seed(&r, (int64_t)part);
+    for (int i = 0; i < b->chunk; i++)
+        out[i] = b->sorted ? resampled_median(b, &r, b->counts + thread * b->n)
+                           : resampled_perplexity(b, &r);
+}
+
+/* For each item the place of the first value among the sorted ones that is not below its own. */
+static int64_t *ranks_of(const struct metric_item *items, int64_t n, const double *sorted)
+{
+    int64_t *ranks = mem_alloc((size_t)n, sizeof *ranks);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t low = 0, high = n - 1;
+        while (low < high) {
+            int64_t middle = (low + high) / 2;
+            if (sorted[middle] < items[i].value)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        ranks[i] = low;
+    }
+    return ranks;
+}
+
+static double bootstrap_stderr(const struct metric_item *items, int64_t n, bool of_median,
+                               int iters, struct pool *pool)
+{
+    struct bootstrap b = {.n = n, .chunk = iters < CHUNK ? iters : CHUNK};
+    size_t chunks = (size_t)(iters / b.chunk), total = chunks * (size_t)b.chunk;
+    double *values = mem_alloc((size_t)n, sizeof *values), *sorted = NULL;
+    int64_t *ranks = NULL;
+    for (int64_t i = 0; i < n; i++)
+        values[i] = items[i].value;
+    if (of_median) {
+        sorted = sorted_values(items, n);
+        ranks = ranks_of(items, n, sorted);
+        b.counts = mem_alloc((size_t)n * (size_t)(pool ? pool_size(pool) : 1), sizeof *b.counts);
+    }
+    b.values = values, b.sorted = sorted, b.ranks = ranks;
+    b.replicates = mem_alloc(total, sizeof *b.replicates);
+
+    if (pool)
+        pool_run(pool, chunks, bootstrap_chunk, &b);
+    else
+        for (size_t i = 0; i < chunks; i++)
+            bootstrap_chunk(&b, i, 0);
+    double ret = stats_sd(b.replicates, (int64_t)total);
+    free(values), free(sorted), free(ranks), free(b.counts), free(b.replicates);
+    return ret;
+}
+
+/* ---- aggregates ---- */
+
+static double mean_stderr(const struct metric_item *items, int64_t n, double mean)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (items[i].value - mean) * (items[i].value - mean);
+    return sqrt(sum / (double)(n - 1)) / sqrt((double)n);
+}
+
+struct aggregate metric_aggregate(enum aggregation how, const struct metric_item *items, int64_t n,
+                                  int bootstrap_iters, struct pool *pool)
+{
+    struct aggregate ret = {metric_value(how, items, n), NAN, n};
+    bool bootstrapped = how == AGGREGATE_PERPLEXITY || how == AGGREGATE_MEDIAN;
+    if (n < 2)
+        return ret;
+    if (how == AGGREGATE_MEAN)
+        ret.stderr_ = mean_stderr(items, n, ret.value);
+    else if (bootstrapped && bootstrap_iters > 0)
+        ret.stderr_ = bootstrap_stderr(items, n, how == AGGREGATE_MEDIAN, bootstrap_iters, pool);
+    return ret;
+}
+
+/* ---- groups ---- */
+
+/* lm_eval.api.metrics.pooled_sample_stderr. */
+static double pooled_stderr(const struct aggregate *leaves, int n, double size)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        double m = (double)leaves[i].n;
+        sum += (m - 1) * leaves[i].stderr_ * leaves[i].stderr_ * m;
+    }
+    return sqrt(sum / (size - n) / size);
+}
+
+struct aggregate metric_group(const struct aggregate *leaves, int n, bool weight_by_size,
+                              bool pooled)
+{
+    struct aggregate ret = {NAN, NAN, 0};
+    double weights = 0, sum = 0, variance = 0;
+    for (int i = 0; i < n; i++) {
+        double w = weight_by_size ? (double)leaves[i].n : 1;
+        weights += w;
+        sum += w * leaves[i].value;
+        variance += w * w * leaves[i].stderr_ * leaves[i].stderr_;
+        ret.n += leaves[i].n;
+    }
+    if (weights <= 0)
+        return ret;
+    ret.value = sum / weights;
+    ret.stderr_ =
+        pooled && weight_by_size ? pooled_stderr(leaves, n, weights) : sqrt(variance) / weights;
+    return ret;
+}

@@ -1,0 +1,156 @@
+/* stats.c: tests and intervals for two models on the same documents. */
+#include "metrics/stats.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "metrics/metric.h"
+
+double stats_mean(const double *x, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += x[i];
+    return sum / (double)n;
+}
+
+double stats_sd(const double *x, int64_t n)
+{
+    if (n < 2)
+        return NAN;
+    double mean = stats_mean(x, n), sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (x[i] - mean) * (x[i] - mean);
+    return sqrt(sum / (double)(n - 1));
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void stats_sort(double *x, int64_t n)
+{
+    qsort(x, (size_t)n, sizeof *x, compare_doubles);
+}
+
+double mcnemar_exact_p(int64_t b, int64_t c)
+{
+    if (b + c == 0)
+        return 1;
+    return fmin(1, 2 * binomial_cdf(b < c ? b : c, b + c, 0.5));
+}
+
+void wilson_interval(int64_t k, int64_t n, double alpha, double *low, double *high)
+{
+    double z = -normal_quantile(alpha / 2), m = (double)n, p = (double)k / m;
+    double denominator = 1 + z * z / m;
+    double centre = (p + z * z / (2 * m)) / denominator;
+    double half = z * sqrt(p * (1 - p) / m + z * z / (4 * m * m)) / denominator;
+    *low = k == 0 ? 0 : centre - half;
+    *high = k == n ? 1 : centre + half;
+}
+
+struct paired_difference paired_t(const double *a, const double *b, int64_t n)
+{
+    struct paired_difference ret = {NAN, NAN, NAN, NAN, NAN, n};
+    if (n < 1)
+        return ret;
+    double *d = mem_alloc((size_t)n, sizeof *d);
+    for (int64_t i = 0; i < n; i++)
+        d[i] = b[i] - a[i];
+    ret.mean = stats_mean(d, n);
+    ret.stderr_ = stats_sd(d, n) / sqrt((double)n);
+    free(d);
+    if (n < 2)
+        return ret;
+    double half = student_t_quantile(0.975, (double)(n - 1)) * ret.stderr_;
+    ret.low = ret.mean - half;
+    ret.high = ret.mean + half;
+    if (ret.stderr_ > 0)
+        ret.p = 2 * student_t_cdf(-fabs(ret.mean / ret.stderr_), (double)(n - 1));
+    else
+        ret.p = ret.mean == 0;
+    return ret;
+}
+
+/* ---- paired bootstrap ---- */
+
+/* SplitMix64 (Steele, Lea and Flood 2014): a stream that starts anywhere at no cost, so that a
+ * replicate's draws depend on the seed and its number alone. */
+static uint64_t mix(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+struct draws {
+    uint64_t state;
+};
+
+static struct draws draws_of(uint64_t seed, int replicate)
+{
+    return (struct draws){mix(mix(seed) + (uint64_t)replicate + 1)};
+}
+
+static int64_t draw_below(struct draws *d, int64_t n)
+{
+    d->state += 0x9e3779b97f4a7c15u;
+    unsigned __int128 wide = (unsigned __int128)mix(d->state) * (uint64_t)n;
+    return (int64_t)(wide >> 64);
+}
+
+/* numpy.percentile's linear interpolation over sorted values; q in [0, 1]. */
+static double percentile(const double *sorted, int n, double q)
+{
+    double at = q * (n - 1);
+    int i = (int)at;
+    if (i >= n - 1)
+        return sorted[n - 1];
+    return sorted[i] + (at - i) * (sorted[i + 1] - sorted[i]);
+}
+
+/* Two-sided: twice the smaller share of replicates on either side of 0. */
+static double bootstrap_p(const double *d, int n)
+{
+    int not_above = 0, not_below = 0;
+    for (int i = 0; i < n; i++) {
+        not_above += d[i] <= 0;
+        not_below += d[i] >= 0;
+    }
+    return fmin(1, 2.0 * (not_above < not_below ? not_above : not_below) / n);
+}
+
+struct paired_difference paired_bootstrap(const struct metric_item *a, const struct metric_item *b,
+                                          int64_t n, int aggregation, int replicates, uint64_t seed)
+{
+    enum aggregation how = (enum aggregation)aggregation;
+    struct paired_difference ret = {NAN, NAN, NAN, NAN, NAN, n};
+    if (n < 1)
+        return ret;
+    ret.mean = metric_value(how, b, n) - metric_value(how, a, n);
+    if (n < 2 || replicates < 2)
+        return ret;
+    struct metric_item *pick_a = mem_alloc((size_t)n, sizeof *pick_a);
+    struct metric_item *pick_b = mem_alloc((size_t)n, sizeof *pick_b);
+    double *d = mem_alloc((size_t)replicates, sizeof *d);
+    for (int i = 0; i < replicates; i++) {
+        struct draws draws = draws_of(seed, i);
+        for (int64_t j = 0; j < n; j++) {
+            int64_t k = draw_below(&draws, n);
+            pick_a[j] = a[k];
+            pick_b[j] = b[k];
+        }
+        d[i] = metric_value(how, pick_b, n) - metric_value(how, pick_a, n);
+    }
+    ret.stderr_ = stats_sd(d, replicates);
+    ret.p = bootstrap_p(d, replicates);
+    stats_sort(d, replicates);
+    ret.low = percentile(d, replicates, 0.025);
+    ret.high = percentile(d, replicates, 0.975);
+    free(pick_a), free(pick_b), free(d);
+    return ret;
+}
