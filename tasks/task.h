@@ -127,10 +127,13 @@ struct score {
     double weight;      /* 1; for word_perplexity the words, for byte metrics the bytes */
 };
 
-/* What a filter pipeline made of the responses, for people and for samples_*.jsonl. */
+/* What a filter pipeline made of the responses, for people and for samples_*.jsonl: a list with one
+ * item a request (repeats are one request), as lm-evaluation-harness' filtered_resps. An item is a
+ * string, (logprob, is_greedy), a rolling log-likelihood, or a list where the pipeline gives one.
+ */
 struct filtered {
     const char *filter;
-    struct value *resps; /* a string, or a list of [logprob, is_greedy] */
+    struct value *resps;
 };
 
 struct scored {

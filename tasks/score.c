@@ -1,0 +1,490 @@
+/* score.c: from one document's responses to its scores.
+ *
+ * The rules are those of ConfigurableTask.process_results (lm_eval/api/task.py, 0.4.13) and of the
+ * process_results functions of the tasks that have one. Each filter pipeline gives its own scores.
+ */
+#include "tasks/scoring.h"
+
+#include <math.h>
+
+#include "base/utf8.h"
+#include "tasks/filters.h"
+#include "tasks/sandbox.h"
+
+/* ---- collecting ---- */
+
+void *grown(struct arena *a, void *items, int n, size_t size)
+{
+    if (n & (n - 1)) /* room is made at powers of two */
+        return items;
+    void *larger = arena_array(a, n ? 2 * (size_t)n : 1, size);
+    if (n)
+        memcpy(larger, items, (size_t)n * size);
+    return larger;
+}
+
+static void add_score(struct work *w, const char *metric, double value, double weight)
+{
+    struct scored *o = w->out;
+    o->scores = grown(w->a, o->scores, o->n_scores, sizeof *o->scores);
+    o->scores[o->n_scores++] = (struct score){metric, w->filter, value, weight};
+}
+
+static int bad_answer(const struct work *w, const char *what)
+{
+    return error_set(w->err, E_INPUT, "task \"%s\", document %lld, filter \"%s\": %s",
+                     w->task->info.name, (long long)w->q->doc_id, w->filter, what);
+}
+
+static const struct measure *find_measure(const struct work *w, const char *name)
+{
+    const struct scoring *s = w->task->scoring;
+    for (int i = 0; i < s->n_measures; i++)
+        if (strcmp(s->measures[i].name, name) == 0)
+            return &s->measures[i];
+    return NULL;
+}
+
+/* ---- log-probabilities ---- */
+
+static bool is_loglikelihood(const struct value *v)
+{
+    return v->type == VALUE_LIST && v->list.n == 2 && v->list.items[0]->type == VALUE_FLOAT &&
+           v->list.items[1]->type == VALUE_BOOL;
+}
+
+/* The n log-probabilities and is-greedy marks of the results. */
+static int read_loglikelihoods(const struct work *w, double *logprobs, bool *greedy)
+{
+    for (size_t i = 0; i < w->results->list.n; i++) {
+        const struct value *v = w->results->list.items[i];
+        if (!is_loglikelihood(v))
+            return bad_answer(w, "the filter does not give one log-probability a choice; for this "
+                                 "output_type only take_first is of use");
+        logprobs[i] = v->list.items[0]->f;
+        greedy[i] = v->list.items[1]->b;
+    }
+    return 0;
+}
+
+/* ---- multiple_choice ---- */
+
+struct choices {
+    int n;
+    const double *logprobs, *unconditional; /* the latter NULL without acc_mutual_info */
+    const bool *greedy;
+    const double *chars, *bytes;
+    const int *golds; /* -1: out of range, which no prediction equals */
+    int n_golds;
+    struct arena *a;
+};
+
+static bool is_gold(const struct choices *c, int pick)
+{
+    for (int i = 0; i < c->n_golds; i++)
+        if (c->golds[i] == pick)
+            return true;
+    return false;
+}
+
+/* argmax of the log-probabilities divided by `by` (NULL: as they are). */
+static int pick_divided(const struct choices *c, const double *by)
+{
+    double *x = arena_array(c->a, (size_t)c->n, sizeof *x);
+    for (int i = 0; i < c->n; i++)
+        x[i] = by ? c->logprobs[i] / by[i] : c->logprobs[i];
+    return argmax_double(x, c->n);
+}
+
+static double acc(const struct choices *c)
+{
+    return is_gold(c, pick_divided(c, NULL));
+}
+
+static double acc_norm(const struct choices *c)
+{
+    return is_gold(c, pick_divided(c, c->chars));
+}
+
+static double acc_bytes(const struct choices *c)
+{
+    return is_gold(c, pick_divided(c, c->bytes));
+}
+
+static double acc_mutual_info(const struct choices *c)
+{
+    double *x = arena_array(c->a, (size_t)c->n, sizeof *x);
+    for (int i = 0; i < c->n; i++)
+        x[i] = c->logprobs[i] - c->unconditional[i];
+    return is_gold(c, argmax_double(x, c->n));
+}
+
+static double greedy_is_gold(const struct choices *c)
+{
+    for (int i = 0; i < c->n_golds; i++)
+        if (c->golds[i] >= 0 && c->greedy[c->golds[i]])
+            return 1;
+    return 0;
+}
+
+static double brier(const struct choices *c)
+{
+    return brier_score(c->logprobs, c->n, c->n_golds ? c->golds[0] : -1);
+}
+
+static const struct {
+    const char *name;
+    double (*f)(const struct choices *c);
+} choice_metrics[] = {
+    {"acc", acc},
+    {"acc_norm", acc_norm},
+    {"acc_bytes", acc_bytes},
+    {"acc_mutual_info", acc_mutual_info},
+    {"exact_match", greedy_is_gold},
+    {"brier_score", brier},
+};
+enum { N_CHOICE_METRICS = sizeof choice_metrics / sizeof *choice_metrics };
+
+/* A gold answer as the index of its choice; -1 where lm-evaluation-harness warns and uses -100. */
+static int gold_index(const struct value *gold, const struct value *choices)
+{
+    size_t n = choices->list.n;
+    if (gold->type == VALUE_INT)
+        return gold->i >= 0 && gold->i < (int64_t)n ? (int)gold->i : -1;
+    if (gold->type == VALUE_BOOL)
+        return gold->b < n ? gold->b : -1;
+    for (size_t i = 0; i < n; i++)
+        if (value_eq(gold, choices->list.items[i]))
+            return (int)i;
+    return -1;
+}
+
+static int read_golds(const struct work *w, const struct value *choices, struct choices *c)
+{
+    const struct value *gold;
+    int r = w->task->multiple_input ? task_doc_to_text(w->task, w->a, w->q->doc, &gold, w->err)
+                                    : task_doc_to_target(w->task, w->a, w->q->doc, &gold, w->err);
+    if (r < 0)
+        return r;
+    bool several = gold->type == VALUE_LIST;
+    c->n_golds = several ? (int)gold->list.n : 1;
+    int *golds = arena_array(w->a, (size_t)c->n_golds, sizeof *golds);
+    for (int i = 0; i < c->n_golds; i++)
+        golds[i] = gold_index(several ? gold->list.items[i] : gold, choices);
+    c->golds = golds;
+    return 0;
+}
+
+static int read_choices(const struct work *w, struct choices *c)
+{
+    const struct value *choices;
+    int r = task_doc_to_choice(w->task, w->a, w->q->doc, &choices, w->err);
+    if (r < 0)
+        return r;
+    size_t n = choices->list.n, n_results = w->results->list.n;
+    bool mutual = find_measure(w, "acc_mutual_info") != NULL;
+    if (n == 0 || n_results != (mutual ? 2 * n : n))
+        return bad_answer(w, "the number of responses does not fit the number of choices");
+
+    double *logprobs = arena_array(w->a, n_results, sizeof *logprobs);
+    bool *greedy = arena_array(w->a, n_results, sizeof *greedy);
+    double *chars = arena_array(w->a, n, sizeof *chars);
+    double *bytes = arena_array(w->a, n, sizeof *bytes);
+    for (size_t i = 0; i < n; i++) {
+        const struct value *v = choices->list.items[i];
+        struct str text = v->type == VALUE_STR ? v->s : value_tostr(w->a, v);
+        chars[i] = (double)utf8_len(text);
+        bytes[i] = (double)text.n;
+    }
+    *c = (struct choices){.n = (int)n,
+                          .logprobs = logprobs,
+                          .unconditional = mutual ? logprobs + n : NULL,
+                          .greedy = greedy,
+                          .chars = chars,
+                          .bytes = bytes,
+                          .a = w->a};
+    if ((r = read_loglikelihoods(w, logprobs, greedy)) < 0)
+        return r;
+    return read_golds(w, choices, c);
+}
+
+static int process_multiple_choice(struct work *w)
+{
+    const struct scoring *s = w->task->scoring;
+    struct choices c;
+    int r = read_choices(w, &c);
+    for (int i = 0; r == 0 && i < s->n_measures; i++)
+        for (int j = 0; j < N_CHOICE_METRICS; j++)
+            if (strcmp(s->measures[i].name, choice_metrics[j].name) == 0)
+                add_score(w, s->measures[i].name, choice_metrics[j].f(&c), 1);
+    return r;
+}
+
+/* ---- loglikelihood, loglikelihood_rolling ---- */
+
+static int process_loglikelihood(struct work *w)
+{
+    double logprob;
+    bool greedy;
+    if (w->results->list.n != 1)
+        return bad_answer(w, "there must be one response");
+    int r = read_loglikelihoods(w, &logprob, &greedy);
+    if (r < 0)
+        return r;
+    if (find_measure(w, "perplexity"))
+        add_score(w, "perplexity", logprob, 1);
+    if (find_measure(w, "acc"))
+        add_score(w, "acc", greedy, 1);
+    return 0;
+}
+
+static int rolling_scores(struct work *w, struct str text)
+{
+    const struct value *result = w->results->list.n == 1 ? w->results->list.items[0] : NULL;
+    if (!result || result->type != VALUE_FLOAT)
+        return bad_answer(w, "there must be one log-likelihood");
+    if (find_measure(w, "word_perplexity"))
+        add_score(w, "word_perplexity", result->f, (double)count_words(text));
+    if (find_measure(w, "byte_perplexity"))
+        add_score(w, "byte_perplexity", result->f, (double)text.n);
+    if (find_measure(w, "bits_per_byte"))
+        add_score(w, "bits_per_byte", result->f, (double)text.n);
+    return 0;
+}
+
+static int process_rolling(struct work *w)
+{
+    const struct value *target;
+    int r = task_doc_to_target(w->task, w->a, w->q->doc, &target, w->err);
+    return r < 0 ? r : rolling_scores(w, value_tostr(w->a, target));
+}
+
+/* Words and bytes are those of the page before it is detokenized, so that models with different
+ * detokenizers are compared by the same measure. */
+static int process_wikitext(struct work *w)
+{
+    const struct value *page = dict_get(w->q->doc, "page");
+    if (!page || page->type != VALUE_STR)
+        return bad_answer(w, "the document has no field \"page\" that holds text");
+    return rolling_scores(w, page->s);
+}
+
+/* ---- truthfulqa_mc2 ---- */
+
+/* The probability mass of the true answers among all answers. */
+static int process_truthfulqa_mc2(struct work *w)
+{
+    const struct value *labels = dict_get(dict_get(w->q->doc, "mc2_targets"), "labels");
+    size_t n = w->results->list.n;
+    if (!labels || labels->type != VALUE_LIST || labels->list.n != n || n == 0)
+        return bad_answer(w, "mc2_targets.labels must be a list with a label for each choice");
+    double *logprobs = arena_array(w->a, n, sizeof *logprobs);
+    int r = read_loglikelihoods(w, logprobs, arena_array(w->a, n, sizeof(bool)));
+    if (r < 0)
+        return r;
+    double best = logprobs[argmax_double(logprobs, (int)n)], all = 0, true_ones = 0;
+    for (size_t i = 0; i < n; i++) {
+        double p = exp(logprobs[i] - best);
+        all += p;
+        if (value_eq(labels->list.items[i], &(struct value){.type = VALUE_INT, .i = 1}))
+            true_ones += p;
+    }
+    add_score(w, "acc", true_ones / all, 1);
+    return 0;
+}
+
+/* ---- generate_until ---- */
+
+static struct str text_of(const struct work *w, const struct value *v)
+{
+    return v->type == VALUE_STR ? v->s : value_tostr(w->a, v);
+}
+
+/* Against several references any match counts; a list of predictions counts by its share. */
+static int score_exact_match(struct work *w, const struct measure *m, const struct value *gold)
+{
+    const struct value *result = w->results->list.items[0];
+    bool many = result->type == VALUE_LIST,
+         any = w->task->multiple_target && gold->type == VALUE_LIST;
+    size_t n = many ? result->list.n : 1, n_golds = any ? gold->list.n : 1;
+    double right = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n_golds; j++) {
+            double match;
+            int r = exact_match(w->a, text_of(w, many ? result->list.items[i] : result),
+                                text_of(w, any ? gold->list.items[j] : gold), &m->exact, &match,
+                                w->err);
+            if (r < 0)
+                return error_prefix(w->err, "task \"%s\", document %lld: ", w->task->info.name,
+                                    (long long)w->q->doc_id);
+            right += match;
+        }
+    add_score(w, m->name, any ? right > 0 : right / (double)n, 1);
+    return 0;
+}
+
+/* code_eval: the candidate, a newline, the tests; pass@k for each k that is not above the number
+ * of candidates. */
+static int score_pass_at_k(struct work *w, const struct measure *m, const struct value *gold)
+{
+    const struct task *t = w->task;
+    const struct value *result = w->results->list.items[0];
+    bool many = result->type == VALUE_LIST;
+    int64_t n = many ? (int64_t)result->list.n : 1, correct = 0;
+    const struct sandbox *sandbox;
+    int r = sandbox_of(t->scoring, t->allow_unsandboxed, &sandbox, w->err);
+    struct str tests = text_of(w, gold);
+    for (int64_t i = 0; r == 0 && i < n; i++) {
+        struct arena_mark mark = arena_mark(w->a);
+        struct str candidate = text_of(w, many ? result->list.items[i] : result);
+        struct str program = str_printf(w->a, "%.*s\n%.*s", STR_ARG(candidate), STR_ARG(tests));
+        struct sandbox_result verdict;
+        r = sandbox_run(sandbox, w->a, program, &sandbox_limits, &verdict, w->err);
+        if (r == 0)
+            correct += verdict.verdict == SANDBOX_PASSED;
+        arena_reset(w->a, mark);
+    }
+    if (r < 0)
+        return error_prefix(w->err, "task \"%s\", document %lld: ", t->info.name,
+                            (long long)w->q->doc_id);
+    for (int i = 0; i < m->n_ks; i++)
+        if (m->ks[i] <= n)
+            add_score(w, arena_printf(w->a, "pass@%lld", (long long)m->ks[i]),
+                      pass_at_k(n, correct, m->ks[i]), 1);
+    return 0;
+}
+
+/* The reference answer; with doc_to_choice it is the choice that doc_to_target counts. */
+static int read_reference(const struct work *w, const struct value **ret)
+{
+    const struct value *gold, *choices;
+    int r = task_doc_to_target(w->task, w->a, w->q->doc, &gold, w->err);
+    if (r < 0)
+        return r;
+    *ret = gold;
+    if (!w->task->choice || gold->type != VALUE_INT)
+        return 0;
+    if ((r = task_doc_to_choice(w->task, w->a, w->q->doc, &choices, w->err)) < 0)
+        return r;
+    if (gold->i < 0 || gold->i >= (int64_t)choices->list.n)
+        return bad_answer(w, "doc_to_target gives the number of a choice that does not exist");
+    *ret = choices->list.items[gold->i];
+    return 0;
+}
+
+static int process_generate_until(struct work *w)
+{
+    const struct scoring *s = w->task->scoring;
+    const struct value *gold;
+    if (w->results->list.n != 1)
+        return bad_answer(w, "there must be one response");
+    int r = read_reference(w, &gold);
+    for (int i = 0; r == 0 && i < s->n_measures; i++) {
+        const struct measure *m = &s->measures[i];
+        r = m->ks ? score_pass_at_k(w, m, gold) : score_exact_match(w, m, gold);
+    }
+    return r;
+}
+
+/* ---- one document ---- */
+
+/* The answers to one request, as Python would hold them. */
+static struct value *answer_of(struct arena *a, enum output_type output,
+                               const struct response *response)
+{
+    if (output == OUTPUT_GENERATE_UNTIL)
+        return value_str(a, response->text);
+    if (output == OUTPUT_LOGLIKELIHOOD_ROLLING)
+        return value_float(a, response->logprob_nats);
+    struct value *pair = value_list(a);
+    pair->tuple = true;
+    list_push(a, pair, value_float(a, response->logprob_nats));
+    list_push(a, pair, value_bool(a, response->is_greedy));
+    return pair;
+}
+
+static int filter_responses(const struct task *t, const struct pipeline *p, struct arena *a,
+                            const struct asked *q, const struct response *responses,
+                            struct value **ret, struct error *err)
+{
+    struct value *results = value_list(a);
+    int repeats = t->repeats > 1 ? t->repeats : 1;
+    for (int i = 0; i + repeats <= q->n_requests; i += repeats) {
+        struct value *answers = value_list(a), *result;
+        for (int j = 0; j < repeats; j++)
+            list_push(a, answers, answer_of(a, t->output, &responses[i + j]));
+        int r = pipeline_apply(p, a, q->doc, answers, &result, err);
+        if (r < 0)
+            return error_prefix(err, "task \"%s\", document %lld: ", t->info.name,
+                                (long long)q->doc_id);
+        list_push(a, results, result);
+    }
+    *ret = results;
+    return 0;
+}
+
+static int check_responses(const struct task *t, const struct asked *q,
+                           const struct response *responses, struct error *err)
+{
+    for (int i = 0; i < q->n_requests; i++)
+        if (responses[i].error)
+            return error_set(err, responses[i].error,
+                             "task \"%s\", document %lld: request %d failed: %s", t->info.name,
+                             (long long)q->doc_id, i,
+                             responses[i].error_msg ? responses[i].error_msg : "no reason given");
+    return 0;
+}
+
+int task_score(const struct task *t, struct arena *a, const struct asked *q,
+               const struct response *responses, struct scored *ret, struct error *err)
+{
+    const struct scoring *s = t->scoring;
+    struct scored out = {0};
+    int r = check_responses(t, q, responses, err);
+    for (int i = 0; r == 0 && i < s->n_pipelines; i++) {
+        struct value *results = NULL;
+        const char *filter = t->pipelines[i].name;
+        if ((r = filter_responses(t, s->pipelines[i], a, q, responses, &results, err)) < 0)
+            break;
+        out.filtered = grown(a, out.filtered, out.n_filtered, sizeof *out.filtered);
+        out.filtered[out.n_filtered++] = (struct filtered){filter, results};
+        struct work w = {t, a, q, filter, results, &out, err};
+        r = s->process->score(&w);
+    }
+    if (r == 0)
+        *ret = out;
+    return r;
+}
+
+int task_check(const struct task *t, struct error *err)
+{
+    const struct sandbox *unused;
+    if (!t->scoring->runs_code)
+        return 0;
+    int r = sandbox_of(t->scoring, t->allow_unsandboxed, &unused, err);
+    return r < 0 ? error_prefix(err, "task \"%s\": ", t->info.name) : 0;
+}
+
+/* ---- who scores what ---- */
+
+static const struct process processes[] = {
+    {NULL, OUTPUT_LOGLIKELIHOOD, "perplexity acc ", process_loglikelihood},
+    {NULL, OUTPUT_LOGLIKELIHOOD_ROLLING, "word_perplexity byte_perplexity bits_per_byte ",
+     process_rolling},
+    {NULL, OUTPUT_MULTIPLE_CHOICE,
+     "acc acc_norm acc_bytes acc_mutual_info exact_match brier_score ", process_multiple_choice},
+    {NULL, OUTPUT_GENERATE_UNTIL, "exact_match pass_at_k ", process_generate_until},
+    {"truthfulqa_mc2", OUTPUT_MULTIPLE_CHOICE, "acc ", process_truthfulqa_mc2},
+    {"wikitext", OUTPUT_LOGLIKELIHOOD_ROLLING, "word_perplexity byte_perplexity bits_per_byte ",
+     process_wikitext},
+};
+
+const struct process *process_find(const char *name, enum output_type output)
+{
+    for (size_t i = 0; i < sizeof processes / sizeof *processes; i++) {
+        const struct process *p = &processes[i];
+        if (p->output == output && (p->name && name ? strcmp(p->name, name) == 0 : p->name == name))
+            return p;
+    }
+    return NULL;
+}

@@ -1,0 +1,202 @@
+/* scoring.c: the metrics, filters and process_results of a definition, checked and made ready. */
+#include "tasks/scoring.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/regex.h"
+#include "tasks/filters.h"
+#include "tasks/sandbox.h"
+
+int sandbox_of(struct scoring *s, bool allow_unsandboxed, const struct sandbox **ret,
+               struct error *err)
+{
+    int r = 0;
+    pthread_mutex_lock(&s->lock);
+    if (!s->sandbox)
+        r = sandbox_open(&(struct sandbox_options){.allow_unsandboxed = allow_unsandboxed},
+                         &s->sandbox, err);
+    if (r == 0)
+        *ret = s->sandbox;
+    pthread_mutex_unlock(&s->lock);
+    return r;
+}
+
+static int wrong_metric(const struct task *t, const struct task_metric *m, struct error *err,
+                        const char *what)
+{
+    return error_set(err, E_INPUT, "%s:%d: task \"%s\": metric \"%.100s\": %s", t->file, m->line,
+                     t->info.name, m->name, what);
+}
+
+static bool lists(const char *names, const char *name)
+{
+    size_t n = strlen(name);
+    while (*names && !(strcspn(names, " ") == n && memcmp(names, name, n) == 0))
+        names += strcspn(names, " ") + 1;
+    return *names != '\0';
+}
+
+static int choose_process(const struct task *t, struct scoring *s, struct error *err)
+{
+    s->process = process_find(t->process_results, t->output);
+    if (s->process)
+        return 0;
+    return error_set(err, E_INPUT,
+                     "%s: task \"%s\": process_results \"%.100s\" is not built in for its "
+                     "output_type; there are truthfulqa_mc2 (multiple_choice) and wikitext "
+                     "(loglikelihood_rolling)",
+                     t->file, t->info.name, t->process_results);
+}
+
+static int read_flag(const struct task *t, const struct task_metric *m, const char *key, bool *ret,
+                     struct error *err)
+{
+    const struct value *v = dict_get(m->kwargs, key);
+    if (v && v->type != VALUE_BOOL)
+        return wrong_metric(t, m, err, "its ignore_ options must be true or false");
+    *ret = v && v->b;
+    return 0;
+}
+
+static int read_regexes(const struct task *t, const struct task_metric *m, struct scoring *s,
+                        struct exact_match_options *o, struct error *err)
+{
+    const struct value *list = dict_get(m->kwargs, "regexes_to_ignore");
+    char where[300];
+    snprintf(where, sizeof where, "%.200s:%d", t->file, m->line);
+    if (!list || list->type == VALUE_NONE)
+        return 0;
+    if (list->type != VALUE_LIST)
+        return wrong_metric(t, m, err, "regexes_to_ignore must be a list");
+    struct regex **regexes = arena_array(&s->arena, list->list.n, sizeof(struct regex *));
+    o->regexes_to_ignore = regexes;
+    for (size_t i = 0; i < list->list.n; i++) {
+        const struct value *v = list->list.items[i];
+        if (v->type != VALUE_STR)
+            return wrong_metric(t, m, err, "regexes_to_ignore must hold strings");
+        int r = regex_compile(v->s, 0, where, &regexes[i], err);
+        if (r < 0)
+            return r;
+        s->regexes = grown(&s->arena, s->regexes, s->n_regexes, sizeof(struct regex *));
+        s->regexes[s->n_regexes++] = regexes[i];
+        o->n_regexes++;
+    }
+    return 0;
+}
+
+static int read_exact_match(const struct task *t, const struct task_metric *m, struct scoring *s,
+                            struct measure *ret, struct error *err)
+{
+    struct exact_match_options *o = &ret->exact;
+    int r;
+    if ((r = read_flag(t, m, "ignore_case", &o->ignore_case, err)) < 0 ||
+        (r = read_flag(t, m, "ignore_punctuation", &o->ignore_punctuation, err)) < 0 ||
+        (r = read_flag(t, m, "ignore_numbers", &o->ignore_numbers, err)) < 0)
+        return r;
+    return read_regexes(t, m, s, o, err);
+}
+
+static int read_pass_at_k(const struct task *t, const struct task_metric *m, struct scoring *s,
+                          struct measure *ret, struct error *err)
+{
+    const struct value *k = dict_get(m->kwargs, "k");
+    bool several = k && k->type == VALUE_LIST;
+    size_t n = several ? k->list.n : 1;
+    int64_t *ks = arena_array(&s->arena, n + 1, sizeof *ks);
+    for (size_t i = 0; i < n; i++) {
+        const struct value *v = several ? k->list.items[i] : k;
+        if (!v || v->type != VALUE_INT || v->i < 1)
+            return wrong_metric(t, m, err, "needs k: a whole number above 0, or a list of such");
+        ks[i] = v->i;
+    }
+    ret->ks = ks;
+    ret->n_ks = (int)n;
+    s->runs_code = true;
+    return 0;
+}
+
+static const struct {
+    const char *name, *arguments;
+    int (*read)(const struct task *t, const struct task_metric *m, struct scoring *s,
+                struct measure *ret, struct error *err);
+} with_arguments[] = {
+    {"exact_match", "regexes_to_ignore ignore_case ignore_punctuation ignore_numbers ",
+     read_exact_match},
+    {"pass_at_k", "k ", read_pass_at_k},
+};
+
+static int read_arguments(const struct task *t, const struct task_metric *m, struct scoring *s,
+                          struct measure *ret, struct error *err)
+{
+    const char *names = "";
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sizeof with_arguments / sizeof *with_arguments; i++)
+        if (strcmp(with_arguments[i].name, m->name) == 0) {
+            names = with_arguments[i].arguments;
+            r = with_arguments[i].read(t, m, s, ret, err);
+        }
+    for (size_t i = 0; r == 0 && m->kwargs && i < m->kwargs->dict.n; i++) {
+        const struct value *key = m->kwargs->dict.entries[i].key;
+        if (!lists(names, arena_copy(&s->arena, key->s.p, key->s.n)))
+            r = error_set(err, E_INPUT,
+                          "%s:%d: task \"%s\": metric \"%s\" has no argument \"%.*s\"; it takes %s",
+                          t->file, m->line, t->info.name, m->name, STR_ARG(key->s),
+                          *names ? names : "none");
+    }
+    return r;
+}
+
+static int read_metric(const struct task *t, const struct task_metric *m, struct scoring *s,
+                       struct error *err)
+{
+    const char *known = s->process->metrics;
+    const char *row = strcmp(m->name, "pass_at_k") == 0 ? "pass@k" : m->name;
+    if (!lists(known, m->name) || m->is_function != (row != m->name))
+        return error_set(err, E_INPUT,
+                         "%s:%d: task \"%s\": metric \"%.100s\" is not computed for its "
+                         "output_type; there are %s(pass_at_k is written !function "
+                         "assay.pass_at_k)",
+                         t->file, m->line, t->info.name, m->name, known);
+    const char *how = aggregation_name(metric_find(row)->aggregation);
+    if (m->aggregation && strcmp(m->aggregation, how) != 0)
+        return error_set(err, E_INPUT,
+                         "%s:%d: task \"%s\": metric \"%s\" is aggregated by %s, not by \"%.100s\"",
+                         t->file, m->line, t->info.name, m->name, how, m->aggregation);
+    struct measure *ret = &s->measures[s->n_measures++];
+    ret->name = m->name;
+    return read_arguments(t, m, s, ret, err);
+}
+
+int scoring_open(struct task *t, struct error *err)
+{
+    struct scoring *s = mem_alloc(1, sizeof *s);
+    pthread_mutex_init(&s->lock, NULL);
+    s->pipelines = arena_array(&s->arena, (size_t)t->n_pipelines, sizeof(struct pipeline *));
+    s->measures = arena_array(&s->arena, (size_t)t->n_metrics, sizeof *s->measures);
+    int r = choose_process(t, s, err);
+    for (int i = 0; r == 0 && i < t->n_metrics; i++)
+        r = read_metric(t, &t->metrics[i], s, err);
+    for (; r == 0 && s->n_pipelines < t->n_pipelines; s->n_pipelines += r == 0)
+        r = pipeline_open(&t->pipelines[s->n_pipelines], t->file, t->info.name,
+                          &s->pipelines[s->n_pipelines], err);
+    if (r == 0)
+        t->scoring = s;
+    else
+        scoring_close(s);
+    return r;
+}
+
+void scoring_close(struct scoring *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; i < s->n_pipelines; i++)
+        pipeline_free(s->pipelines[i]);
+    for (int i = 0; i < s->n_regexes; i++)
+        regex_free(s->regexes[i]);
+    sandbox_close(s->sandbox);
+    pthread_mutex_destroy(&s->lock);
+    arena_free(&s->arena);
+    free(s);
+}

@@ -1,0 +1,64 @@
+/* scoring.h: what score.c and scoring.c share. scoring.c reads what a definition asks for when the
+ * task is opened, score.c does it for each document. */
+#ifndef ASSAY_TASKS_SCORING_H
+#define ASSAY_TASKS_SCORING_H
+
+#include <pthread.h>
+
+#include "metrics/metric.h"
+#include "tasks/task_internal.h"
+
+struct process;
+
+/* One metric of the task, ready to compute. */
+struct measure {
+    const char *name;
+    struct exact_match_options exact;
+    const int64_t *ks; /* of pass@k */
+    int n_ks;
+};
+
+/* What a filter pipeline gave for one document, on its way to scores. */
+struct work {
+    const struct task *task;
+    struct arena *a;
+    const struct asked *q;
+    const char *filter;
+    const struct value *results; /* one item a request */
+    struct scored *out;
+    struct error *err;
+};
+
+struct scoring {
+    struct arena arena;
+    struct pipeline **pipelines;
+    int n_pipelines;
+    struct measure *measures;
+    int n_measures;
+    struct regex **regexes; /* all of the measures' */
+    int n_regexes;
+    const struct process *process;
+    bool runs_code;
+    pthread_mutex_t lock; /* over the first use of: */
+    struct sandbox *sandbox;
+};
+
+/* How results become scores: by output_type, or by a built-in for process_results. */
+struct process {
+    const char *name; /* process_results; NULL: the output_type's own */
+    enum output_type output;
+    const char *metrics; /* those that it computes, each followed by a space */
+    int (*score)(struct work *w);
+};
+
+/* NULL: there is none of that name for this output_type. */
+const struct process *process_find(const char *name, enum output_type output);
+
+/* The machine's sandbox, opened at the first call. Thread-safe. */
+int sandbox_of(struct scoring *s, bool allow_unsandboxed, const struct sandbox **ret,
+               struct error *err);
+
+/* An arena's array with room for one more after n; `items` where there is room. */
+void *grown(struct arena *a, void *items, int n, size_t size);
+
+#endif
