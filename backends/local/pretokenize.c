@@ -231,6 +231,24 @@ static const struct {
     {PATTERN_QWEN2, scan_qwen2},
 };
 
+int compile_pattern(struct str pattern, const char *where, struct regex **ret, struct error *err)
+{
+    struct buf b = {0};
+    for (size_t i = 0; i < pattern.n; i++) {
+        const char c = pattern.p[i], next = i + 1 < pattern.n ? pattern.p[i + 1] : '\0';
+        if (c != '\\' || next == '\0')
+            buf_char(&b, c);
+        else if (next == 's' || next == 'S')
+            buf_puts(&b, next == 's' ? "\\p{White_Space}" : "\\P{White_Space}");
+        else
+            buf_add(&b, pattern.p + i, 2);
+        i += c == '\\' && next != '\0';
+    }
+    const int r = regex_compile(buf_view(&b), 0, where, ret, err);
+    buf_free(&b);
+    return r;
+}
+
 int pre_regex(struct str pattern, const char *where, struct pre_step *step, struct error *err)
 {
     /* All of the text is a match: to isolate the matches is to remove what is none. */
@@ -242,7 +260,7 @@ int pre_regex(struct str pattern, const char *where, struct pre_step *step, stru
             step->behavior = SPLIT_ISOLATED;
             return 0;
         }
-    return regex_compile(pattern, 0, where, &step->regex, err);
+    return compile_pattern(pattern, where, &step->regex, err);
 }
 
 /* --- steps --- */

@@ -68,13 +68,35 @@ static bool holds(const struct id_list *ids, int32_t id)
 
 static const char *text_of(struct tokenizer *t, int32_t id)
 {
-    const struct str s = tokenizer_spelling(t, id);
+    struct str s = tokenizer_spelling(t, id);
+    for (size_t i = 0; i < t->added.n; i++)
+        if (t->added.items[i].id == id)
+            s = t->added.items[i].content;
     return arena_copy(&t->arena, s.p ? s.p : "", s.n);
+}
+
+/* An added token that is looked for in the normalized text is also decoded as normalized. */
+static int name_normalized(struct tokenizer *t, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < t->added.n; i++) {
+        const struct added_token *token = t->added.items + i;
+        struct str content = token->content;
+        if (!token->normalized || vocab_find(&t->vocab, content) >= 0)
+            continue;
+        r = normalize(&t->norm, &t->arena, content, &content, err);
+        if (r == 0)
+            vocab_name(&t->vocab, token->id, content);
+    }
+    return r;
 }
 
 int tokenizer_seal(struct tokenizer *t, struct error *err)
 {
     bpe_seal(&t->bpe, &t->vocab);
+    const int r = name_normalized(t, err);
+    if (r != 0)
+        return r;
     const size_t n = (size_t)t->vocab.n;
     t->pieces = arena_array(&t->arena, n, sizeof *t->pieces);
     for (size_t i = 0; i < n; i++)

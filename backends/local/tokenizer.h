@@ -115,7 +115,8 @@ const struct tokenizer_info *tokenizer_info(const struct tokenizer *t);
 /* The token spelled exactly so in the file ("<|im_end|>", "Ġthe", "▁the", "<0x0A>"); -1: none. */
 int32_t tokenizer_find(const struct tokenizer *t, struct str spelling);
 
-/* The spelling in the file; empty for an id that has none. */
+/* The spelling in the file (of an added token that is `normalized`: normalized); empty for an id
+ * that has none. */
 struct str tokenizer_spelling(const struct tokenizer *t, int32_t id);
 
 /* The bytes that a token stands for in the middle of a text (they may be no UTF-8 alone): "Ġthe"

@@ -131,7 +131,7 @@ static int get_replacement(struct reader *r, const struct value *v, struct repla
     if (code == 0)
         code = get_str(r, v, "content", &ret->content);
     if (code == 0 && regex.p)
-        code = regex_compile(regex, 0, r->where, &ret->regex, r->err);
+        code = compile_pattern(regex, r->where, &ret->regex, r->err);
     return code;
 }
 

@@ -172,6 +172,10 @@ int pretokenize(const struct pre_list *steps, struct arena *a, struct str text, 
 #define PATTERN_LLAMA3 PATTERN_CL100K("\\p{N}{1,3}")
 #define PATTERN_QWEN2  PATTERN_CL100K("\\p{N}")
 
+/* Compiles a regular expression of a tokenizer: \s is White_Space there, while Python's str.isspace
+ * (which base/regex.h means by it) has U+001C to U+001F too. */
+int compile_pattern(struct str pattern, const char *where, struct regex **ret, struct error *err);
+
 /* Makes a SPLIT step, of which behavior and invert are set, split by a regular expression: by hand
  * where it is one of those above and covers the text, on PCRE2 otherwise. */
 int pre_regex(struct str pattern, const char *where, struct pre_step *step, struct error *err);
