@@ -1,0 +1,92 @@
+/* Runs a fuzz target without a fuzzer: every file named on the command line, or in a folder named
+ * there, and mutations of the seed texts below. The numbers come from a fixed seed, so that a crash
+ * comes back. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/pyrandom.h"
+#include "tests/fuzz/fuzz.h"
+
+static const char *const seeds[] = {
+    "{\"a\": [1, -2.5e3, true, null, \"x\\u00e9\\n\"], \"b\": {}, \"c\": NaN}",
+    "[123456789012345678901, 1e999, \"\\ud83d\\ude00\", [[[]]]]",
+    "task: arc\nlist: &l [1, 0x1f, 1:30, yes, ~, .inf]\nmap: {<<: *m, k: !function u.f}\n",
+    "base: &b {x: 1}\nuse:\n  <<: *b\n  text: |\n    one\n    two\n? key\n: >-\n  folded\n",
+    "{'a': [1, (2,), None], \"b\": 'it''s', 3: -0x1f, (1, 'x'): r'\\n'}",
+    "(?P<n>a+)\\s[^x-z]{,3}(?=b)|\\Z\n<\\g<n>\\1>\naa b aaa \xc3\xa9",
+    "(?i:'s|'t)|[^\\r\\n\\p{L}]?\\p{L}+|\\s+(?!\\S)\n-\nI's here  ",
+};
+enum { N_SEEDS = sizeof seeds / sizeof *seeds, ROUNDS = 4000, MAX_FILE = 1 << 20 };
+
+static void run_file(const char *path)
+{
+    struct arena a = {0};
+    struct error e = {0};
+    struct str text;
+    if (file_read(&a, path, MAX_FILE, &text, &e) == 0)
+        LLVMFuzzerTestOneInput((const uint8_t *)text.p, text.n);
+    else
+        printf("# %s\n", e.msg);
+    arena_free(&a);
+}
+
+static void run_path(const char *path)
+{
+    DIR *dir = opendir(path);
+    if (!dir) {
+        run_file(path);
+        return;
+    }
+    struct arena a = {0};
+    for (struct dirent *d; (d = readdir(dir));) {
+        char *file = path_join(&a, path, d->d_name);
+        if (file_exists(file))
+            run_file(file);
+    }
+    closedir(dir);
+    arena_free(&a);
+}
+
+/* Some bytes of a seed are changed, left out, doubled, or replaced by a piece of another seed. */
+static void mutate(struct pyrandom *r, struct buf *out)
+{
+    struct str s = str_of(seeds[pyrandom_below(r, N_SEEDS)]);
+    uint64_t rarity = 1 + pyrandom_below(r, 30);
+    for (size_t i = 0; i < s.n; i++) {
+        struct str other = str_of(seeds[pyrandom_below(r, N_SEEDS)]);
+        size_t from = pyrandom_below(r, other.n);
+        switch (pyrandom_below(r, 4 * rarity)) {
+        case 0:
+            buf_char(out, (char)pyrandom_getrandbits(r, 8));
+            break;
+        case 1:
+            break;
+        case 2:
+            buf_str(out, str_slice(s, i, i + pyrandom_below(r, 20)));
+            break;
+        case 3:
+            buf_str(out, str_slice(other, from, from + pyrandom_below(r, 20)));
+            break;
+        default:
+            buf_char(out, s.p[i]);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct pyrandom r;
+    pyrandom_seed(&r, 20240607);
+    for (int i = 1; i < argc; i++)
+        run_path(argv[i]);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct buf b = {0};
+        mutate(&r, &b);
+        LLVMFuzzerTestOneInput((const uint8_t *)buf_view(&b).p, b.n);
+        buf_free(&b);
+    }
+    printf("1..1\nok 1 - %d mutations\n", ROUNDS);
+    return 0;
+}
