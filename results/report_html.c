@@ -120,6 +120,12 @@ static void p_value(struct page *p, double x)
 
 /* ---- tables of scores ---- */
 
+/* A task that stands in the line above is not shown again. */
+static void row_start(struct page *p, bool is_group, bool again)
+{
+    PUTF(p, "<tr class=\"%s%s\">", is_group ? "group" : "task", again ? " again" : "");
+}
+
 static void task_cell(struct page *p, const char *alias, const char *task, const char *setting)
 {
     put(p, "<th scope=\"row\">");
@@ -152,7 +158,8 @@ static bool higher_is_better(const char *metric)
     return !info || info->higher_is_better;
 }
 
-static void score_cell(struct page *p, const struct report_score *s)
+/* `n`: the documents that the line's end shows; a cell over others says so. */
+static void score_cell(struct page *p, const struct report_score *s, int64_t n)
 {
     put(p, "<td class=\"score num\">");
     if (!s) {
@@ -162,6 +169,8 @@ static void score_cell(struct page *p, const struct report_score *s)
     number(p, s->value);
     if (!isnan(s->stderr_))
         PUTF(p, " <small>\xc2\xb1 %.*f</small>", digits(s->value), s->stderr_);
+    if (s->n != n)
+        PUTF(p, " <small>n = %lld</small>", (long long)s->n);
     if (higher_is_better(s->metric) && s->value >= 0 && s->value <= 1)
         PUTF(p, "<span class=\"bar\"><i style=\"width:%.1f%%\"></i></span>", 100 * s->value);
     put(p, "</td>");
@@ -177,15 +186,16 @@ static const struct report_score *find_line(const struct report_scores *l,
 }
 
 static void scores_row(struct page *p, const struct report_scores *all,
-                       const struct report_score *like)
+                       const struct report_score *like, const struct report_score *above)
 {
-    put(p, like->is_group ? "<tr class=\"group\">" : "<tr>");
+    row_start(p, like->is_group,
+              above && above->is_group == like->is_group && strcmp(above->task, like->task) == 0 &&
+                  strcmp(above->setting, like->setting) == 0);
     task_cell(p, like->alias, like->task, like->setting);
     metric_cell(p, like->metric, like->filter, higher_is_better(like->metric));
-    PUTF(p, "<td class=\"num\">%lld</td>", (long long)like->n);
     for (int i = 0; i < p->report.n_models; i++)
-        score_cell(p, find_line(&all[i], like));
-    put(p, "</tr>\n");
+        score_cell(p, find_line(&all[i], like), like->n);
+    PUTF(p, "<td class=\"num\">%lld</td></tr>\n", (long long)like->n);
 }
 
 /* A line appears where the first model that has it lists it. */
@@ -194,14 +204,15 @@ static void scores_table(struct page *p)
     struct report_scores *all = arena_array(p->a, (size_t)p->report.n_models, sizeof *all);
     put(p, "<section><h2 id=\"scores\">Scores</h2>\n<p class=\"soft\">Over each model's own "
            "documents, with the standard error behind \xc2\xb1.</p>\n<div class=\"wide\"><table>"
-           "<thead><tr><th>Task</th><th>Metric</th><th class=\"num\">Documents</th>");
+           "<thead><tr><th>Task</th><th>Metric</th>");
     for (int i = 0; i < p->report.n_models; i++) {
         all[i] = report_scores_of(p->a, &p->report.models[i]);
-        put(p, "<th class=\"num\">");
+        put(p, "<th class=\"num model\">");
         textz(p, p->report.models[i].name);
         put(p, "</th>");
     }
-    put(p, "</tr></thead>\n<tbody>\n");
+    put(p, "<th class=\"num\">n</th></tr></thead>\n<tbody>\n");
+    const struct report_score *above = NULL;
     for (int groups = 1; groups >= 0; groups--)
         for (int i = 0; i < p->report.n_models; i++)
             for (size_t k = 0; k < all[i].n; k++) {
@@ -209,8 +220,10 @@ static void scores_table(struct page *p)
                 bool seen = like->is_group != (groups == 1);
                 for (int m = 0; m < i && !seen; m++)
                     seen = find_line(&all[m], like) != NULL;
-                if (!seen)
-                    scores_row(p, all, like);
+                if (!seen) {
+                    scores_row(p, all, like, above);
+                    above = like;
+                }
             }
     put(p, "</tbody></table></div></section>\n");
 }
@@ -284,7 +297,8 @@ static void interval_drawing(struct page *p, const struct comparison *c, double 
     double unit = scale > 0 ? 74 / scale : 0;
     PUTF(p,
          "<svg class=\"interval\" viewBox=\"0 0 160 20\" role=\"img\" aria-label=\"%.4g, from "
-         "%.4g to %.4g\"><path class=\"axis\" d=\"M80 1V19M4 10H156\"/>",
+         "%.4g to %.4g\"><path class=\"axis\" d=\"M4 10H156\"/>"
+         "<path class=\"zero\" d=\"M80 2V18\"/>",
          c->difference, c->low, c->high);
     if (!isnan(c->low) && !isnan(c->high))
         PUTF(p, "<path class=\"range\" d=\"M%.2f 10H%.2f\"/>", 80 + c->low * unit,
@@ -304,32 +318,32 @@ static void flips_cell(struct page *p, const struct comparison *c)
     put(p, "</td>");
 }
 
-static void comparison_row(struct page *p, const struct comparison *c, double shared)
+static void comparison_row(struct page *p, const struct comparison *c, bool again, double shared)
 {
-    put(p, c->is_group ? "<tr class=\"group\">" : "<tr>");
+    row_start(p, c->is_group, again);
     task_cell(p, c->task_alias, c->task, c->setting);
     metric_cell(p, c->metric, c->filter, c->higher_is_better);
-    PUTF(p, "<td class=\"num\">%lld</td><td class=\"num\">", (long long)c->n);
+    put(p, "<td class=\"num\">");
     number(p, c->a);
     put(p, "</td><td class=\"num\">");
     number(p, c->b);
     put(p, "</td><td class=\"num\">");
+    if (c->near_chance)
+        put(p, "<small title=\"the reference is no better than guessing: recovery says little\">"
+               "\xe2\x89\x88 chance</small> ");
     if (isnan(c->recovery_percent))
         put(p, "\xe2\x80\x93");
     else
         PUTF(p, "%.1f %%", c->recovery_percent);
-    if (c->near_chance)
-        put(p, "<small title=\"the reference is no better than guessing: recovery says little\">"
-               " \xe2\x89\x88 chance</small>");
     PUTF(p, "</td><td class=\"num %s\">", verdict(c));
     signed_number(p, c->difference);
-    PUTF(p, "</td><td class=\"%s\">", verdict(c));
+    PUTF(p, "</td><td class=\"drawn %s\">", verdict(c));
     interval_drawing(p, c, shared);
     put(p, "</td><td class=\"num\">");
     p_value(p, c->is_01 ? c->mcnemar_p : c->p);
     put(p, "</td>");
     flips_cell(p, c);
-    put(p, "</tr>\n");
+    PUTF(p, "<td class=\"num\">%lld</td></tr>\n", (long long)c->n);
 }
 
 static void heading_of_pair(struct page *p, const struct report_model *m, int i)
@@ -357,15 +371,21 @@ static void comparison_table(struct page *p, const struct report_model *m)
            "with its 95 % interval; it is coloured where that excludes 0. <i>p</i> is McNemar's "
            "exact test where scores are 0 or 1, else that of the paired difference. Flips: right "
            "to wrong, wrong to right.</p>\n<div class=\"wide\"><table><thead><tr><th>Task</th>"
-           "<th>Metric</th><th class=\"num\">Documents</th><th class=\"num\">");
+           "<th>Metric</th><th class=\"num model\">");
     textz(p, l->model_a);
-    put(p, "</th><th class=\"num\">");
+    put(p, "</th><th class=\"num model\">");
     textz(p, l->model_b);
     put(p, "</th><th class=\"num\">Recovery</th><th class=\"num\" colspan=\"2\">Difference</th>"
-           "<th class=\"num\"><i>p</i></th><th>Flips</th></tr></thead>\n<tbody>\n");
+           "<th class=\"num\"><i>p</i></th><th>Flips</th><th "
+           "class=\"num\">n</th></tr></thead>\n<tbody>\n");
     double shared = shared_scale(l);
-    for (size_t i = 0; i < l->n; i++)
-        comparison_row(p, &l->items[i], shared);
+    for (size_t i = 0; i < l->n; i++) {
+        const struct comparison *c = &l->items[i], *above = i ? c - 1 : NULL;
+        bool again = above && above->is_group == c->is_group && strcmp(above->task, c->task) == 0 &&
+                     above->evaluation_a == c->evaluation_a &&
+                     above->evaluation_b == c->evaluation_b;
+        comparison_row(p, c, again, shared);
+    }
     put(p, "</tbody></table></div>\n");
     notes(p, l);
 }

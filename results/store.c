@@ -1,6 +1,7 @@
 #include "results/store.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/embedded.h"
@@ -107,7 +108,8 @@ static int open_immutable(struct store *s, struct error *err)
 static bool has_log(const char *path)
 {
     struct arena a = {0};
-    bool ret = file_exists(arena_printf(&a, "%s-wal", path));
+    struct stat st;
+    bool ret = stat(arena_printf(&a, "%s-wal", path), &st) == 0 && st.st_size > 0;
     arena_free(&a);
     return ret;
 }
@@ -121,14 +123,17 @@ static int open_database(struct store *s, enum store_mode mode, struct error *er
         return error_set(err, E_IO,
                          "there is no store at \"%s\"; assay run writes one, and --db names it",
                          path);
-    int flags =
-        mode == STORE_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+    /* A reader that could write clears the log away when it is the last to close. */
+    int flags = mode == STORE_WRITE       ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+                : access(path, W_OK) == 0 ? SQLITE_OPEN_READWRITE
+                                          : SQLITE_OPEN_READONLY;
     if (sqlite3_open_v2(path, &s->sql.db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return sql_error(&s->sql, "open", err);
     sqlite3_busy_timeout(s->sql.db, BUSY_MS);
     if (mode == STORE_WRITE)
         return 0;
-    int rc = sqlite3_exec(s->sql.db, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL);
+    int rc = sqlite3_exec(s->sql.db, "PRAGMA query_only = ON; SELECT 1 FROM sqlite_schema", NULL,
+                          NULL, NULL);
     bool shut = rc == SQLITE_CANTOPEN || rc == SQLITE_READONLY;
     return shut && !has_log(path) ? open_immutable(s, err) : 0;
 }
