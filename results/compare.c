@@ -107,10 +107,10 @@ static void count_flips(struct comparison *c, const struct columns *v)
 /* The paired interval around b - a. */
 static void difference(struct comparison *c, const struct columns *v, enum aggregation how)
 {
+    bool mean = how == AGGREGATE_MEAN || how == AGGREGATE_BRIER_SCORE;
     struct paired_difference d =
-        how == AGGREGATE_MEAN
-            ? paired_t(v->x, v->y, v->n)
-            : paired_bootstrap(v->a, v->b, v->n, (int)how, BOOTSTRAP_REPLICATES, BOOTSTRAP_SEED);
+        mean ? paired_t(v->x, v->y, v->n)
+             : paired_bootstrap(v->a, v->b, v->n, (int)how, BOOTSTRAP_REPLICATES, BOOTSTRAP_SEED);
     c->difference = c->b - c->a;
     c->difference_stderr = d.stderr_;
     c->low = d.low;
