@@ -105,6 +105,38 @@ static inline int fixture_sample(struct store *s, int64_t evaluation, int64_t do
     return store_sample(s, evaluation, &row, err);
 }
 
+/* Two models "a" and "b" on "arc_easy" (40 documents) and "arc_hard" (10), which are the group
+ * "arc". `a` is right on arc_easy unless i % 4 is 0, and on arc_hard where i is odd; `b` differs
+ * on the documents named below. Gives the evaluations' numbers 1 to 4: a easy, a hard, b easy, ...
+ */
+static inline void fixture_pair(struct store *s, struct error *err)
+{
+    static const char *const models[] = {"a", "b"}, *const tasks[] = {"arc_easy", "arc_hard"};
+    static const int sizes[] = {40, 10};
+    static const bool flips[2][40] = {
+        {[0] = 1, [1] = 1, [2] = 1, [3] = 1, [4] = 1, [5] = 1, [6] = 1, [7] = 1, [9] = 1},
+        {[0] = 1, [1] = 1, [2] = 1}};
+    for (int m = 0; m < 2; m++)
+        for (int t = 0; t < 2; t++) {
+            char hash[16];
+            snprintf(hash, sizeof hash, "%s/%s", models[m], tasks[t]);
+            struct evaluation e = fixture_evaluation(hash, models[m], tasks[t]);
+            int64_t id = 0;
+            EXPECT_OK(store_evaluation(s, &e, &id, err), err);
+            EXPECT_OK(store_begin(s, err), err);
+            for (int i = 0; i < sizes[t]; i++) {
+                bool right = t == 0 ? i % 4 != 0 : i % 2 != 0;
+                right ^= m == 1 && flips[t][i];
+                EXPECT_OK(fixture_sample(s, id, i, right ? -1 : -3, -2, err), err);
+            }
+            EXPECT_OK(store_commit(s, err), err);
+            EXPECT_OK(store_aggregate(s, id, sizes[t], 0, err), err);
+        }
+    static const struct group_measure measures[] = {{"acc", true}};
+    struct group_row g = {"arc", "ARC", tasks, 2, measures, 1};
+    EXPECT_OK(store_group(s, &g, err), err);
+}
+
 /* The one number that a query of the file at `path` gives, through a connection of its own. */
 static inline double fixture_number(const char *path, const char *query)
 {
