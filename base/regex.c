@@ -51,20 +51,35 @@ static bool put_code_point(struct translator *t, size_t digits)
     return true;
 }
 
+/* What a class or anchor is called in PCRE2, outside a set and in one; NULL: the same. */
+struct spelling {
+    char letter;
+    const char *outside, *in_set;
+};
+
+static const struct spelling spelling[] = {
+    {'s', "[\\s\\x{1c}-\\x{1f}]", "\\s\\x{1c}-\\x{1f}"},
+    {'S', "[^\\s\\x{1c}-\\x{1f}]", NULL},
+    {'Z', "\\z", NULL},
+    {0},
+};
+
+/* Without UCP a bare \W fails on non-ASCII in PCRE2 10.42's JIT for perhaps invalid subjects; the
+ * same class as a set does not. */
+static const struct spelling ascii_spelling[] = {
+    {'W', "[^\\w]", NULL}, {'D', "[^\\d]", NULL}, {'S', "[^\\s]", NULL}, {'Z', "\\z", NULL}, {0},
+};
+
 static void put_escape(struct translator *t)
 {
     char c = t->i + 1 < t->in.n ? t->in.p[t->i + 1] : '\0';
     if ((c == 'u' && put_code_point(t, 4)) || (c == 'U' && put_code_point(t, 8)))
         return;
+    const struct spelling *table = t->ascii ? ascii_spelling : spelling;
     const char *text = NULL;
-    if (!(t->flags & REGEX_ONIGURUMA)) {
-        if (c == 's')
-            text = t->in_set ? "\\s\\x{1c}-\\x{1f}" : "[\\s\\x{1c}-\\x{1f}]";
-        else if (c == 'S' && !t->in_set)
-            text = "[^\\s\\x{1c}-\\x{1f}]";
-        else if (c == 'Z' && !t->in_set)
-            text = "\\z";
-    }
+    for (; table->letter && !(t->flags & REGEX_ONIGURUMA); table++)
+        if (table->letter == c)
+            text = t->in_set ? table->in_set : table->outside;
     if (text)
         buf_puts(&t->out, text);
     else
