@@ -9,7 +9,7 @@
 
 #include "tasks/task.h"
 
-struct dataset;
+struct docs;
 struct field;
 struct shots;
 struct scoring;
@@ -47,8 +47,9 @@ struct task_pipeline {
 
 struct task {
     struct task_info info;
-    struct arena arena; /* all that the task's parts point to */
-    const char *file;   /* where it is defined, for errors */
+    const struct task_ref *ref; /* during task_open only */
+    struct arena arena;         /* all that the task's parts point to */
+    const char *file;           /* where it is defined, for errors */
 
     enum output_type output;
     int repeats;
@@ -66,7 +67,7 @@ struct task {
     bool multiple_target;        /* doc_to_target gave a list for document 0 */
 
     /* documents and prompts */
-    struct dataset *eval_docs, *fewshot_docs; /* fewshot_docs NULL: no shots are asked for */
+    struct docs *eval, *pool; /* pool: where few-shot examples come from; NULL: none are shown */
     struct field *text, *target, *choice, *prefix, *description;
     struct field *shot_text, *shot_target, *shot_choice, *shot_prefix;
     struct str target_delimiter, fewshot_delimiter, shot_target_delimiter, shot_delimiter;
@@ -79,6 +80,7 @@ struct task {
     chat_renderer *chat;
     void *chat_arg;
     bool fewshot_as_multiturn;
+    bool no_system;       /* the chat template refuses a system message, so none is sent */
     bool gen_prefix_open; /* there is a gen_prefix and it does not end in white space */
 };
 
@@ -95,6 +97,12 @@ int task_doc_to_choice(const struct task *t, struct arena *a, const struct value
 
 /* The NAME of a `!function assay.NAME` value, or NULL when `v` is none. */
 const char *function_name(const struct value *v);
+
+/* prompt.c: the requests of evaluation document `doc` with the examples pool[shots[i]].
+ * prompt_check_system finds out whether the chat template takes a system message. */
+int prompt_build(const struct task *t, struct arena *a, const struct value *doc, int64_t doc_id,
+                 const size_t *shots, struct asked *ret, struct error *err);
+int prompt_check_system(struct task *t, const struct value *doc, struct error *err);
 
 /* ---- what score.c gives to task.c ---- */
 

@@ -1,0 +1,29 @@
+/* config.h: the keys of the schema, and a definition's settings parsed into struct task. */
+#ifndef ASSAY_TASKS_CONFIG_H
+#define ASSAY_TASKS_CONFIG_H
+
+#include "tasks/task_internal.h"
+
+/* Every key of the dict is one of the schema's that assay honours. E_INPUT: an unknown key, with
+ * the nearest; E_UNSUPPORTED: one that needs Python, with what to do instead. */
+int config_check_keys(const struct value *dict, const char *file, struct error *err);
+
+/* The keys that make up a group itself; the others override its members'. */
+bool config_is_group_key(struct str key);
+
+/* Fills t's settings: output, repeats, metrics, pipelines, delimiters, generation, few-shot count
+ * and info's name, alias, version, output_type, kind, num_fewshot. */
+int config_parse(struct task *t, const struct task_ref *ref, const struct task_options *o,
+                 struct error *err);
+
+/* The merged definition with the defaults that it leaves open, as results.json shows it. */
+const struct value *config_shown(struct arena *a, const struct task *t, const struct task_ref *ref);
+
+/* A group's aggregate_metric_list into *ret[*n], in `a`. */
+int config_aggregates(struct arena *a, const struct value *list, const char *where,
+                      const struct group_metric **ret, int *n, struct error *err);
+
+/* Adds a sentence to t->info.notes. */
+void task_note(struct task *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,31 @@
+/* fewshot.h: which documents a prompt shows as examples.
+ *
+ * One random.Random(seed) serves a task, and each document that is asked draws from it in turn, as
+ * lm-evaluation-harness does: so a document's examples depend on its place. */
+#ifndef ASSAY_TASKS_FEWSHOT_H
+#define ASSAY_TASKS_FEWSHOT_H
+
+#include "base/pyrandom.h"
+#include "tasks/data.h"
+
+enum sampler {
+    SAMPLER_DEFAULT, /* random.sample */
+    SAMPLER_FIRST_N,
+};
+
+struct shots {
+    enum sampler sampler;
+    const struct docs *pool, *eval;
+    int n;             /* examples a prompt */
+    bool without_self; /* the pool may hold the document that is asked, which is left out */
+    int64_t seed;
+    struct pyrandom random;
+    int64_t next; /* the document whose draw comes next */
+};
+
+/* Indices into the pool of the examples for evaluation document `doc_id`, ret[n]. Draws for
+ * documents in between are made and dropped; going back starts the stream anew.
+ * E_INPUT: the pool has too few documents. */
+int shots_draw(struct shots *s, struct arena *a, int64_t doc_id, size_t *ret, struct error *err);
+
+#endif

@@ -1,0 +1,362 @@
+/* task.c: opening a task, asking its documents, closing it. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "tasks/config.h"
+#include "tasks/data.h"
+#include "tasks/definition.h"
+#include "tasks/fewshot.h"
+#include "tasks/functions.h"
+#include "tasks/template.h"
+
+/* Goes into every task_hash: raise it when the same definition comes to give other requests. */
+#define TASKS_VERSION "1"
+
+static const struct value *setting(const struct task *t, const char *key)
+{
+    const struct value *v = dict_get(t->ref->config, key);
+    return v && v->type != VALUE_NONE ? v : NULL;
+}
+
+/* The few-shot example's value of a key: fewshot_config's where that has the key, else the task's.
+ */
+static const struct value *shot_setting(const struct task *t, const char *key)
+{
+    const struct value *own = dict_get(setting(t, "fewshot_config"), key);
+    if (own && own->type != VALUE_NONE)
+        return own;
+    bool stays_out = strcmp(key, "doc_to_choice") == 0 || strcmp(key, "gen_prefix") == 0;
+    return own && stays_out ? NULL : setting(t, key);
+}
+
+static const char *text_or_null(struct task *t, const struct value *v)
+{
+    return v && v->type == VALUE_STR ? arena_copy(&t->arena, v->s.p, v->s.n) : NULL;
+}
+
+static const char *where_is(struct task *t, const char *key)
+{
+    return definition_where(&t->arena, t->ref->config, t->ref->sources, key, t->file);
+}
+
+/* ---- documents ---- */
+
+static int find_process(struct task *t, const struct value *v, const char *key,
+                        document_function **ret, struct error *err)
+{
+    const char *name = function_name(v);
+    *ret = NULL;
+    if (!v || v->type == VALUE_NONE)
+        return 0;
+    *ret = name ? function_find("process_docs", name) : NULL;
+    if (*ret)
+        return 0;
+    struct str text = value_tostr(&t->arena, v);
+    return error_set(err, E_UNSUPPORTED,
+                     "%s: process_docs: \"%.*s\" is Python code, which assay does not run; the "
+                     "built-in functions here are %s",
+                     where_is(t, key), STR_ARG(text), function_names(&t->arena, "process_docs"));
+}
+
+static int open_eval(struct task *t, const struct task_options *o, struct error *err)
+{
+    const struct value *split = setting(t, "test_split");
+    if (!split)
+        split = setting(t, "validation_split");
+    const char *name = text_or_null(t, split);
+    if (!name)
+        return error_set(err, E_INPUT, "%s: task \"%s\" needs a test_split or a validation_split",
+                         t->file, t->info.name);
+    t->eval = arena_alloc(&t->arena, sizeof *t->eval);
+    int r = data_open(t, o, name, t->eval, err);
+    if (r == 0)
+        r = find_process(t, setting(t, "process_docs"), "process_docs", &t->eval->process, err);
+    return r;
+}
+
+/* The split that few-shot examples come from: fewshot_split, training, validation, test. */
+static const char *pool_split(struct task *t, const char *fewshot_split)
+{
+    static const char *const keys[] = {"training_split", "validation_split", "test_split"};
+    const char *name = fewshot_split;
+    for (int i = 0; !name && i < 3; i++)
+        name = text_or_null(t, setting(t, keys[i]));
+    return name;
+}
+
+static int open_pool(struct task *t, const struct task_options *o, struct error *err)
+{
+    const struct value *config = setting(t, "fewshot_config");
+    const struct value *own_split = dict_get(config, "split");
+    const char *split = text_or_null(t, own_split ? own_split : setting(t, "fewshot_split"));
+    const char *test = text_or_null(t, setting(t, "test_split"));
+    const struct value *samples = dict_get(config, "samples");
+    const struct value *sampler = dict_get(config, "sampler");
+    struct shots *s = arena_alloc(&t->arena, sizeof *s);
+    bool first_n = sampler && sampler->type == VALUE_STR && str_eqz(sampler->s, "first_n");
+    if (sampler && !first_n && !(sampler->type == VALUE_STR && str_eqz(sampler->s, "default")))
+        return error_set(err, E_INPUT, "%s: sampler of fewshot_config must be default or first_n",
+                         where_is(t, "fewshot_config"));
+    t->pool = arena_alloc(&t->arena, sizeof *t->pool);
+    int r = 0;
+    if (!split && samples && samples->type != VALUE_NONE) {
+        if (samples->type != VALUE_LIST)
+            return error_set(err, E_UNSUPPORTED,
+                             "%s: samples of fewshot_config must be a list of "
+                             "documents; Python code is not run",
+                             where_is(t, "fewshot_config"));
+        t->pool->samples = samples;
+    } else {
+        const char *name = pool_split(t, split);
+        bool shared = t->eval->split && strcmp(name, t->eval->split) == 0;
+        if (shared)
+            *t->pool = *t->eval;
+        else
+            r = data_open(t, o, name, t->pool, err);
+        bool own = split && dict_get(config, "process_docs");
+        if (r == 0)
+            r = find_process(t, own ? dict_get(config, "process_docs") : setting(t, "process_docs"),
+                             own ? "fewshot_config" : "process_docs", &t->pool->process, err);
+        if (r == 0 && !shared && strcmp(t->pool->split, name) != 0)
+            s->without_self = strcmp(t->pool->split, t->eval->split) == 0;
+    }
+    if (r < 0)
+        return r;
+    s->without_self |= split && test ? strcmp(split, test) == 0 : !split && !test;
+    s->sampler = first_n ? SAMPLER_FIRST_N : SAMPLER_DEFAULT;
+    s->pool = t->pool;
+    s->eval = t->eval;
+    s->n = t->info.num_fewshot;
+    s->seed = o->fewshot_seed;
+    t->shots = s;
+    return 0;
+}
+
+/* ---- fields ---- */
+
+static int compile_fields(struct task *t, const struct value *sample, struct error *err)
+{
+    const struct value *choice = setting(t, "doc_to_choice");
+    const struct {
+        enum field_role role;
+        const char *key;
+        bool shot;
+        struct field **ret;
+    } fields[] = {
+        {FIELD_TEXT, "doc_to_text", false, &t->text},
+        {FIELD_TARGET, "doc_to_target", false, &t->target},
+        {FIELD_CHOICE, "doc_to_choice", false, &t->choice},
+        {FIELD_PLAIN, "gen_prefix", false, &t->prefix},
+        {FIELD_PLAIN, "description", false, &t->description},
+        {FIELD_TEXT, "doc_to_text", true, &t->shot_text},
+        {FIELD_TARGET, "doc_to_target", true, &t->shot_target},
+        {FIELD_CHOICE, "doc_to_choice", true, &t->shot_choice},
+        {FIELD_PLAIN, "gen_prefix", true, &t->shot_prefix},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const char *key = fields[i].key;
+        const struct value *v = fields[i].shot ? shot_setting(t, key) : setting(t, key);
+        bool own = fields[i].shot && dict_get(setting(t, "fewshot_config"), key);
+        int r = field_compile(&t->arena, fields[i].role, key, v, sample, choice != NULL,
+                              where_is(t, own ? "fewshot_config" : key), fields[i].ret, err);
+        if (r < 0)
+            return r;
+    }
+    if (!t->text || !t->target || (t->output == OUTPUT_MULTIPLE_CHOICE && !t->choice))
+        return error_set(err, E_INPUT, "%s: task \"%s\" needs %s", t->file, t->info.name,
+                         !t->text     ? "doc_to_text"
+                         : !t->target ? "doc_to_target"
+                                      : "doc_to_choice, since it is multiple_choice");
+    const struct value *prefix = setting(t, "gen_prefix");
+    struct str tail = prefix && prefix->type == VALUE_STR ? prefix->s : STR("");
+    t->gen_prefix_open = tail.n && !strchr(" \t\n\r\v\f", tail.p[tail.n - 1]);
+    return 0;
+}
+
+/* The first document decides what the definition's functions give, as in lm-evaluation-harness. */
+static int try_first(struct task *t, const struct value *doc, struct error *err)
+{
+    const struct value *text, *target, *choices;
+    int r = 0;
+    if ((r = field_value(t->text, &t->arena, doc, &text, err)) < 0 ||
+        (r = field_value(t->target, &t->arena, doc, &target, err)) < 0 ||
+        (t->choice && (r = field_value(t->choice, &t->arena, doc, &choices, err)) < 0))
+        return r;
+    t->multiple_input = t->choice && text->type == VALUE_INT;
+    t->multiple_target = target->type == VALUE_LIST;
+    return prompt_check_system(t, doc, err);
+}
+
+static int document_error(const struct task *t, struct arena *a, int64_t doc_id, struct error *err)
+{
+    return error_prefix(err, "task \"%s\", document %lld (%s): ", t->info.name, (long long)doc_id,
+                        docs_where(t->eval, a, doc_id));
+}
+
+static int prepare_fields(struct task *t, struct error *err)
+{
+    const struct value *sample;
+    int r = docs_get(t->eval, &t->arena, 0, &sample, err);
+    if (r < 0)
+        return error_prefix(err, "task \"%s\": ", t->info.name);
+    if ((r = compile_fields(t, sample, err)) < 0)
+        return r;
+    r = try_first(t, sample, err);
+    return r < 0 ? document_error(t, &t->arena, 0, err) : 0;
+}
+
+/* ---- opening ---- */
+
+static void set_counts(struct task *t, double limit)
+{
+    int64_t n = docs_count(t->eval);
+    double want = limit < 0 ? (double)n : limit < 1 ? ceil((double)n * limit) : floor(limit);
+    t->info.n_docs = n;
+    t->info.n_eval = want < (double)n ? (int64_t)want : n;
+}
+
+/* What the definition says, without where its files lie. */
+static void set_hashes(struct task *t)
+{
+    static const char *const without[] = {"data_files", "dataset_kwargs", "task_alias", "tag",
+                                          "num_fewshot"};
+    char hex[HASH_HEX];
+    struct hasher *h = hasher_new();
+    const struct value *config = t->ref->config;
+    hasher_field(h, STR(TASKS_VERSION));
+    for (size_t i = 0; i < config->dict.n; i++) {
+        struct value_entry e = config->dict.entries[i];
+        bool skip = e.value->type == VALUE_NONE;
+        for (size_t k = 0; k < sizeof without / sizeof *without; k++)
+            skip |= str_eqz(e.key->s, without[k]);
+        if (skip)
+            continue;
+        struct arena_mark m = arena_mark(&t->arena);
+        hasher_field(h, e.key->s);
+        hasher_field(h, json_text(&t->arena, e.value));
+        arena_reset(&t->arena, m);
+    }
+    hasher_end(h, hex);
+    t->info.task_hash = arena_printf(&t->arena, "%s", hex);
+    h = hasher_new();
+    dataset_hash(t->eval->data, h);
+    if (t->pool && t->pool->data && t->pool->data != t->eval->data)
+        dataset_hash(t->pool->data, h);
+    hasher_end(h, hex);
+    t->info.data_hash = arena_printf(&t->arena, "%s", hex);
+}
+
+static void set_options(struct task *t, const struct task_options *o)
+{
+    t->system_instruction = str_copy(&t->arena, str_of(o->system_instruction));
+    t->chat = o->chat;
+    t->chat_arg = o->chat_arg;
+    t->fewshot_as_multiturn = o->fewshot_as_multiturn;
+    t->allow_unsandboxed = o->allow_unsandboxed;
+}
+
+static int open_parts(struct task *t, const struct task_options *o, struct error *err)
+{
+    int r = 0;
+    set_options(t, o);
+    if ((r = config_parse(t, t->ref, o, err)) < 0 || (r = open_eval(t, o, err)) < 0 ||
+        (t->info.num_fewshot > 0 && (r = open_pool(t, o, err)) < 0) ||
+        (r = prepare_fields(t, err)) < 0)
+        return r;
+    if (t->no_system)
+        task_note(t,
+                  "the model's chat template takes no system message; the prompts go without "
+                  "\"%.*s\" and the description",
+                  STR_ARG(t->system_instruction));
+    set_counts(t, o->limit);
+    set_hashes(t);
+    t->info.config = config_shown(&t->arena, t, t->ref);
+    return scoring_open(t, err);
+}
+
+int task_open(const struct task_ref *ref, const struct task_options *o, struct task **ret,
+              struct error *err)
+{
+    if (ref->is_group)
+        return error_set(err, E_USAGE, "\"%s\" is a group; its members are the tasks", ref->name);
+    struct task *t = mem_alloc(1, sizeof *t);
+    struct task_ref *own = arena_alloc(&t->arena, sizeof *own);
+    *own = *ref; /* the definition is copied, so that the catalog need not stay open */
+    own->config = value_clone(&t->arena, ref->config);
+    own->sources = value_clone(&t->arena, ref->sources);
+    t->ref = own;
+    t->file = arena_printf(&t->arena, "%s", ref->file);
+    int r = open_parts(t, o, err);
+    t->ref = NULL;
+    if (r < 0)
+        task_close(t);
+    else
+        *ret = t;
+    return r;
+}
+
+void task_close(struct task *t)
+{
+    if (!t)
+        return;
+    scoring_close(t->scoring);
+    if (t->pool && t->pool->data != (t->eval ? t->eval->data : NULL))
+        dataset_close(t->pool->data);
+    if (t->eval)
+        dataset_close(t->eval->data);
+    arena_free(&t->arena);
+    free(t);
+}
+
+const struct task_info *task_info(const struct task *t)
+{
+    return &t->info;
+}
+
+/* ---- asking ---- */
+
+int task_ask(struct task *t, struct arena *a, int64_t doc_id, struct asked *ret, struct error *err)
+{
+    size_t *shots = NULL;
+    const struct value *doc;
+    int r = 0;
+    if (doc_id < 0 || doc_id >= t->info.n_docs)
+        return error_set(err, E_USAGE, "task \"%s\" has no document %lld, only 0 to %lld",
+                         t->info.name, (long long)doc_id, (long long)t->info.n_docs - 1);
+    if (t->shots) {
+        shots = arena_array(a, (size_t)t->shots->n + 1, sizeof *shots);
+        if ((r = shots_draw(t->shots, a, doc_id, shots, err)) < 0)
+            return error_prefix(err, "task \"%s\", document %lld: ", t->info.name,
+                                (long long)doc_id);
+    }
+    if (!ret)
+        return 0;
+    if ((r = docs_get(t->eval, a, doc_id, &doc, err)) < 0)
+        return error_prefix(err, "task \"%s\", document %lld: ", t->info.name, (long long)doc_id);
+    r = prompt_build(t, a, doc, doc_id, shots, ret, err);
+    return r < 0 ? document_error(t, a, doc_id, err) : 0;
+}
+
+/* ---- what scoring asks of a document ---- */
+
+int task_doc_to_text(const struct task *t, struct arena *a, const struct value *doc,
+                     const struct value **ret, struct error *err)
+{
+    return field_value(t->text, a, doc, ret, err);
+}
+
+int task_doc_to_target(const struct task *t, struct arena *a, const struct value *doc,
+                       const struct value **ret, struct error *err)
+{
+    return field_value(t->target, a, doc, ret, err);
+}
+
+int task_doc_to_choice(const struct task *t, struct arena *a, const struct value *doc,
+                       const struct value **ret, struct error *err)
+{
+    if (!t->choice)
+        return error_set(err, E_INPUT, "%s: task \"%s\" has no doc_to_choice", t->file,
+                         t->info.name);
+    return field_value(t->choice, a, doc, ret, err);
+}
