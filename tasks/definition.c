@@ -179,7 +179,7 @@ static int include_list(struct library *l, const struct value *own, const char *
 static int load(struct library *l, const char *path, const struct chain *outer,
                 struct definition *ret, struct error *err)
 {
-    struct value *own;
+    struct value *own = NULL;
     const struct value *includes;
     struct chain c = {path, outer};
     int r = check_chain(outer, path, err);

