@@ -23,6 +23,7 @@ struct backend;
 struct backend_options {
     int n_threads;     /* 0: the cores this process may use */
     unsigned features; /* CPU features to use; UINT_MAX: all that the machine has */
+    bool no_sharing;   /* compute every prefix anew: for tests, since results are the same */
 };
 
 struct backend_info {
@@ -47,8 +48,8 @@ int backend_open(const char *spec, const struct backend_options *options, struct
 void backend_close(struct backend *b);
 const struct backend_info *backend_info(const struct backend *b); /* lives as long as b */
 
-/* messages: list of {"role", "content"}. Without the template's support for a system role the
- * system message is retried in front of the first user message, as lm-evaluation-harness does.
+/* messages: list of {"role", "content"}. Where the template fails, it is tried again without the
+ * system messages, as lm-evaluation-harness does.
  * `continue_final`: the last message is an assistant's beginning and stays open. */
 int backend_render_chat(const struct backend *b, struct arena *a, const struct value *messages,
                         bool add_generation_prompt, bool continue_final, struct str *ret,

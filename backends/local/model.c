@@ -1,0 +1,488 @@
+#include "backends/local/model.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- families ---- */
+
+/* A tensor is named by a pattern; %d is the layer. The two columns are Hugging Face and GGUF. */
+struct names {
+    const char *hf, *gguf;
+};
+
+struct family {
+    const char *hf;   /* config.json: model_type */
+    const char *gguf; /* general.architecture, and the prefix of its settings */
+    enum rope_kind hf_rope, gguf_rope;
+    struct names embed, norm, head, rope_factors;
+};
+
+static const struct family families[] = {
+    {"llama",
+     "llama",
+     ROPE_HALVES,
+     ROPE_PAIRS,
+     {"model.embed_tokens.weight", "token_embd.weight"},
+     {"model.norm.weight", "output_norm.weight"},
+     {"lm_head.weight", "output.weight"},
+     {"", "rope_freqs.weight"}},
+};
+enum { N_FAMILIES = sizeof families / sizeof *families };
+
+/* A layer's matrices: where they go, what they are called, and their shape by letters. */
+static const struct {
+    size_t weight, bias; /* offsets in struct layer */
+    struct names name;   /* less ".weight" or ".bias" */
+    char rows, cols;     /* 'D', 'F', 'H' for H*S, 'G' for G*S */
+} matrices[] = {
+#define FIELD(w) offsetof(struct layer, w), offsetof(struct layer, w##_bias)
+    {FIELD(q), {"model.layers.%d.self_attn.q_proj", "blk.%d.attn_q"}, 'H', 'D'},
+    {FIELD(k), {"model.layers.%d.self_attn.k_proj", "blk.%d.attn_k"}, 'G', 'D'},
+    {FIELD(v), {"model.layers.%d.self_attn.v_proj", "blk.%d.attn_v"}, 'G', 'D'},
+    {FIELD(o), {"model.layers.%d.self_attn.o_proj", "blk.%d.attn_output"}, 'D', 'H'},
+    {FIELD(gate), {"model.layers.%d.mlp.gate_proj", "blk.%d.ffn_gate"}, 'F', 'D'},
+    {FIELD(up), {"model.layers.%d.mlp.up_proj", "blk.%d.ffn_up"}, 'F', 'D'},
+    {FIELD(down), {"model.layers.%d.mlp.down_proj", "blk.%d.ffn_down"}, 'D', 'F'},
+#undef FIELD
+};
+
+static const struct {
+    size_t field;
+    struct names name;
+} norms[] = {
+    {offsetof(struct layer, attn_norm),
+     {"model.layers.%d.input_layernorm.weight", "blk.%d.attn_norm.weight"}},
+    {offsetof(struct layer, ffn_norm),
+     {"model.layers.%d.post_attention_layernorm.weight", "blk.%d.ffn_norm.weight"}},
+};
+
+/* ---- reading ---- */
+
+struct load {
+    struct model *m;
+    const struct family *family;
+    struct checkpoint *c;
+    enum format quant;
+    struct pool *pool;
+    struct error *err;
+};
+
+static const char *pick(const struct load *l, struct names n)
+{
+    return l->c->is_gguf ? n.gguf : n.hf;
+}
+
+static int find_family(struct load *l)
+{
+    const char *key = l->c->is_gguf ? "general.architecture" : "model_type", *name;
+    int r = dict_str(l->c->settings, key, "", l->c->path, &name, l->err);
+    if (r < 0)
+        return r;
+    struct buf known = {0};
+    for (int i = 0; i < N_FAMILIES; i++) {
+        const char *have = l->c->is_gguf ? families[i].gguf : families[i].hf;
+        if (strcmp(have, name) == 0)
+            l->family = &families[i];
+        buf_printf(&known, "%s%s", i ? ", " : "", have);
+    }
+    if (!l->family)
+        r = error_set(
+            l->err, E_UNSUPPORTED,
+            "cannot run the model \"%s\": its architecture \"%s\" is not known; known: %s",
+            l->c->path, name, known.p);
+    buf_free(&known);
+    return r;
+}
+
+/* A size in the settings: from 1 to a bound that keeps products small. */
+static int get_size(struct load *l, const char *hf, const char *gguf, int64_t def, int *ret)
+{
+    char key[128];
+    snprintf(key, sizeof key, "%s%s%s", l->c->is_gguf ? l->family->gguf : "",
+             l->c->is_gguf ? "." : "", l->c->is_gguf ? gguf : hf);
+    int64_t x;
+    int r = dict_int(l->c->settings, key, def, l->c->path, &x, l->err);
+    if (r < 0)
+        return r;
+    if (x < 1 || x > 1 << 24)
+        return error_set(l->err, E_INPUT,
+                         x == def ? "cannot read the model \"%s\": its settings lack \"%s\""
+                                  : "cannot read the model \"%s\": its setting \"%s\" is %" PRId64
+                                    ", which is no size",
+                         l->c->path, key, x);
+    *ret = (int)x;
+    return 0;
+}
+
+static int get_float(struct load *l, const char *hf, const char *gguf, double def, float *ret)
+{
+    char key[128];
+    snprintf(key, sizeof key, "%s%s%s", l->c->is_gguf ? l->family->gguf : "",
+             l->c->is_gguf ? "." : "", l->c->is_gguf ? gguf : hf);
+    double x;
+    int r = dict_float(l->c->settings, key, def, l->c->path, &x, l->err);
+    if (r < 0)
+        return r;
+    if (!(x > 0) || !isfinite(x))
+        return error_set(l->err, E_INPUT,
+                         "cannot read the model \"%s\": its setting \"%s\" is %g, not above 0",
+                         l->c->path, key, x);
+    *ret = (float)x;
+    return 0;
+}
+
+static int read_shape(struct load *l)
+{
+    struct model *m = l->m;
+    int r;
+    if ((r = get_size(l, "num_hidden_layers", "block_count", 0, &m->n_layers)) < 0 ||
+        (r = get_size(l, "hidden_size", "embedding_length", 0, &m->width)) < 0 ||
+        (r = get_size(l, "intermediate_size", "feed_forward_length", 0, &m->hidden)) < 0 ||
+        (r = get_size(l, "num_attention_heads", "attention.head_count", 0, &m->n_heads)) < 0 ||
+        (r = get_size(l, "num_key_value_heads", "attention.head_count_kv", m->n_heads,
+                      &m->n_kv_heads)) < 0 ||
+        (r = get_size(l, "head_dim", "attention.key_length", m->width / m->n_heads,
+                      &m->head_size)) < 0 ||
+        (r = get_size(l, "max_position_embeddings", "context_length", 2048, &m->max_length)) < 0 ||
+        (r = get_float(l, "rms_norm_eps", "attention.layer_norm_rms_epsilon", 1e-6, &m->norm_eps)) <
+            0)
+        return r;
+    if (m->n_heads % m->n_kv_heads || m->head_size % 2 || m->n_layers > 4096 ||
+        (int64_t)m->n_heads * m->head_size > 1 << 24)
+        return error_set(l->err, E_INPUT,
+                         "cannot read the model \"%s\": %d heads of size %d over %d key/value "
+                         "heads in %d layers is no shape that can be computed",
+                         l->c->path, m->n_heads, m->head_size, m->n_kv_heads, m->n_layers);
+    m->rope = l->c->is_gguf ? l->family->gguf_rope : l->family->hf_rope;
+    return 0;
+}
+
+/* ---- rotary frequencies ---- */
+
+/* Llama 3.1's long contexts (transformers' modeling_rope_utils, rope_type "llama3"): slow rotations
+ * are slowed further, fast ones kept, those between blended. */
+static int scale_llama3(struct load *l, const struct value *s)
+{
+    double factor, low, high, old;
+    int r;
+    if ((r = dict_float(s, "factor", 8, l->c->path, &factor, l->err)) < 0 ||
+        (r = dict_float(s, "low_freq_factor", 1, l->c->path, &low, l->err)) < 0 ||
+        (r = dict_float(s, "high_freq_factor", 4, l->c->path, &high, l->err)) < 0 ||
+        (r = dict_float(s, "original_max_position_embeddings", 8192, l->c->path, &old, l->err)) < 0)
+        return r;
+    for (int i = 0; i < l->m->head_size / 2; i++) {
+        float *f = &l->m->inv_freq[i];
+        double wavelength = 2 * 3.14159265358979323846 / (double)*f;
+        double smooth = (old / wavelength - low) / (high - low);
+        if (wavelength > old / low)
+            *f = (float)((double)*f / factor);
+        else if (wavelength >= old / high)
+            *f = (float)((1 - smooth) * (double)*f / factor + smooth * (double)*f);
+    }
+    return 0;
+}
+
+static int scale_rope(struct load *l, const struct value *s)
+{
+    const char *kind;
+    int r = dict_str(s, "rope_type", "", l->c->path, &kind, l->err);
+    if (r == 0 && !*kind)
+        r = dict_str(s, "type", "default", l->c->path, &kind, l->err);
+    if (r < 0 || strcmp(kind, "default") == 0)
+        return r;
+    if (strcmp(kind, "llama3") == 0)
+        return scale_llama3(l, s);
+    if (strcmp(kind, "linear") != 0)
+        return error_set(l->err, E_UNSUPPORTED,
+                         "cannot run the model \"%s\": its rope scaling \"%s\" is not known; "
+                         "known: default, linear, llama3",
+                         l->c->path, kind);
+    double factor;
+    if ((r = dict_float(s, "factor", 1, l->c->path, &factor, l->err)) < 0)
+        return r;
+    for (int i = 0; i < l->m->head_size / 2; i++)
+        l->m->inv_freq[i] = (float)((double)l->m->inv_freq[i] / factor);
+    return 0;
+}
+
+/* GGUF puts linear scaling into settings and Llama 3's into a tensor of divisors. */
+static int scale_rope_gguf(struct load *l)
+{
+    char key[64];
+    const char *kind;
+    snprintf(key, sizeof key, "%s.rope.scaling.type", l->family->gguf);
+    int r = dict_str(l->c->settings, key, "none", l->c->path, &kind, l->err);
+    if (r < 0)
+        return r;
+    float factor = 1;
+    if (strcmp(kind, "linear") == 0)
+        r = get_float(l, "", "rope.scaling.factor", 1, &factor);
+    else if (strcmp(kind, "none") != 0)
+        r = error_set(l->err, E_UNSUPPORTED,
+                      "cannot run the model \"%s\": its rope scaling \"%s\" is not known; known: "
+                      "none, linear",
+                      l->c->path, kind);
+    const struct tensor *t = checkpoint_tensor(l->c, l->family->rope_factors.gguf);
+    if (r == 0 && t && (t->format != FORMAT_F32 || t->shape[t->n_dims - 1] != l->m->head_size / 2))
+        r = error_set(l->err, E_INPUT,
+                      "cannot read the model \"%s\": tensor \"%s\" has another "
+                      "shape than half a head",
+                      l->c->path, l->family->rope_factors.gguf);
+    for (int i = 0; i < l->m->head_size / 2 && r == 0; i++) {
+        float divisor = 1;
+        if (t)
+            memcpy(&divisor, (const char *)t->data + sizeof divisor * (size_t)i, sizeof divisor);
+        l->m->inv_freq[i] = l->m->inv_freq[i] / divisor / factor;
+    }
+    return r;
+}
+
+static int read_rope(struct load *l)
+{
+    struct model *m = l->m;
+    float theta;
+    /* transformers 5 moved theta and the scaling into rope_parameters */
+    const struct value *p = dict_get(l->c->settings, "rope_parameters");
+    double moved = 10000;
+    int r = p && p->type == VALUE_DICT
+                ? dict_float(p, "rope_theta", 10000, l->c->path, &moved, l->err)
+                : 0;
+    if (r < 0 || (r = get_float(l, "rope_theta", "rope.freq_base", moved, &theta)) < 0)
+        return r;
+    m->inv_freq = arena_array(&m->arena, (size_t)m->head_size / 2, sizeof *m->inv_freq);
+    for (int i = 0; i < m->head_size / 2; i++) /* in float32, as transformers does */
+        m->inv_freq[i] = 1.0f / powf(theta, (float)(2 * i) / (float)m->head_size);
+    if (l->c->is_gguf)
+        return scale_rope_gguf(l);
+    const struct value *s = dict_get(l->c->settings, "rope_scaling");
+    s = s && s->type == VALUE_DICT ? s : p;
+    return s && s->type == VALUE_DICT ? scale_rope(l, s) : 0;
+}
+
+/* ---- weights ---- */
+
+static const struct tensor *need_tensor(struct load *l, const char *name)
+{
+    const struct tensor *t = checkpoint_tensor(l->c, name);
+    if (!t)
+        error_set(l->err, E_INPUT, "cannot run the model \"%s\": it lacks the tensor \"%s\"",
+                  l->c->path, name);
+    return t;
+}
+
+static int check_shape(struct load *l, const struct tensor *t, int n_dims, int64_t rows,
+                       int64_t cols)
+{
+    if (t->format == FORMAT_COUNT) {
+        struct buf known = {0};
+        for (int f = 0; f < FORMAT_COUNT; f++)
+            buf_printf(&known, "%s%s", f ? ", " : "", format_info[f].name);
+        error_set(l->err, E_UNSUPPORTED,
+                  "cannot run the model \"%s\": tensor \"%.*s\" is stored as %s, which is not "
+                  "known; known: %s",
+                  l->c->path, STR_ARG(t->name), t->type_name, known.p);
+        buf_free(&known);
+        return E_UNSUPPORTED;
+    }
+    bool fits =
+        t->n_dims == n_dims && t->shape[n_dims - 1] == cols && (n_dims == 1 || t->shape[0] == rows);
+    if (fits)
+        return 0;
+    return error_set(l->err, E_INPUT,
+                     "cannot run the model \"%s\": tensor \"%.*s\" has the shape [%" PRId64
+                     "%s%" PRId64 "], its settings ask for [%" PRId64 "%s%" PRId64 "]",
+                     l->c->path, STR_ARG(t->name), t->n_dims > 1 ? t->shape[0] : 1,
+                     t->n_dims > 1 ? ", " : " x ", t->shape[t->n_dims - 1], n_dims > 1 ? rows : 1,
+                     n_dims > 1 ? ", " : " x ", cols);
+}
+
+static float *read_vector(struct load *l, const struct tensor *t, int n)
+{
+    if (check_shape(l, t, 1, 1, n) < 0)
+        return NULL;
+    struct weight row = {.format = t->format, .rows = 1, .cols = n, .data = t->data};
+    float *ret = arena_array(&l->m->arena, (size_t)n, sizeof *ret);
+    weight_row_to_f32(&row, 0, ret);
+    l->m->n_params += n;
+    return ret;
+}
+
+struct quantize_job {
+    const struct weight *from;
+    struct weight *to;
+    float *scratch; /* [threads, cols] */
+};
+
+static void quantize_row(void *arg, size_t row, int thread)
+{
+    struct quantize_job *j = arg;
+    float *x = j->scratch + (size_t)thread * (size_t)j->from->cols;
+    char *to = (char *)(uintptr_t)j->to->data + row * format_row_bytes(j->to->format, j->to->cols);
+    weight_row_to_f32(j->from, (int64_t)row, x);
+    format_from_f32(j->to->format, x, j->from->cols, to, NULL);
+}
+
+/* Replaces the weight by a quantized one that the model owns. */
+static int quantize(struct load *l, struct weight *w)
+{
+    struct weight q = {.format = l->quant, .rows = w->rows, .cols = w->cols};
+    void *data = mem_try((size_t)w->rows, format_row_bytes(q.format, q.cols));
+    if (!data)
+        return error_set(l->err, E_MEMORY,
+                         "out of memory: quantizing the model \"%s\" needs %zu MiB more",
+                         l->c->path, (size_t)w->rows * format_row_bytes(q.format, q.cols) >> 20);
+    *ARRAY_PUSH(&l->m->owned) = data;
+    q.data = data;
+    struct quantize_job job = {
+        w, &q, mem_alloc((size_t)pool_size(l->pool) * (size_t)w->cols, sizeof(float))};
+    pool_run(l->pool, (size_t)w->rows, quantize_row, &job);
+    free(job.scratch);
+    *w = q;
+    return 0;
+}
+
+/* Kernels read floats at their natural alignment; a file may put them anywhere. */
+static int align(struct load *l, struct weight *w, size_t bytes)
+{
+    size_t size = w->format == FORMAT_F32 ? sizeof(float) : 2;
+    if ((uintptr_t)w->data % size == 0)
+        return 0;
+    void *copy = mem_try(bytes, 1);
+    if (!copy)
+        return error_set(l->err, E_MEMORY, "out of memory: the model \"%s\" does not fit",
+                         l->c->path);
+    *ARRAY_PUSH(&l->m->owned) = copy;
+    w->data = memcpy(copy, w->data, bytes);
+    return 0;
+}
+
+static int read_matrix(struct load *l, const struct tensor *t, int64_t rows, int64_t cols,
+                       struct weight *ret)
+{
+    int r = check_shape(l, t, 2, rows, cols);
+    if (r < 0)
+        return r;
+    *ret = (struct weight){.format = t->format, .rows = rows, .cols = cols, .data = t->data};
+    bool quantizes = l->quant != FORMAT_COUNT && l->quant != t->format &&
+                     cols % format_info[l->quant].block == 0;
+    r = quantizes ? quantize(l, ret) : align(l, ret, t->bytes);
+    l->m->n_params += rows * cols;
+    l->m->weight_bytes += (size_t)rows * format_row_bytes(ret->format, cols);
+    return r;
+}
+
+static int64_t size_of(const struct model *m, char letter)
+{
+    switch (letter) {
+    case 'D':
+        return m->width;
+    case 'F':
+        return m->hidden;
+    case 'H':
+        return (int64_t)m->n_heads * m->head_size;
+    default:
+        return (int64_t)m->n_kv_heads * m->head_size;
+    }
+}
+
+/* The pattern is one of this file's tables: it has one %d. */
+static const char *layer_name(struct load *l, struct names pattern, int layer, const char *end)
+{
+    const char *p = pick(l, pattern), *at = strstr(p, "%d");
+    return arena_printf(&l->m->arena, "%.*s%d%s%s", (int)(at - p), p, layer, at + 2, end);
+}
+
+static int read_layer(struct load *l, int i)
+{
+    struct layer *layer = &l->m->layers[i];
+    for (size_t k = 0; k < sizeof norms / sizeof *norms; k++) {
+        const struct tensor *t = need_tensor(l, layer_name(l, norms[k].name, i, ""));
+        float *v = t ? read_vector(l, t, l->m->width) : NULL;
+        if (!v)
+            return l->err->code;
+        memcpy((char *)layer + norms[k].field, &v, sizeof v);
+    }
+    for (size_t k = 0; k < sizeof matrices / sizeof *matrices; k++) {
+        const struct tensor *t = need_tensor(l, layer_name(l, matrices[k].name, i, ".weight"));
+        int64_t rows = size_of(l->m, matrices[k].rows), cols = size_of(l->m, matrices[k].cols);
+        struct weight *w = (struct weight *)(void *)((char *)layer + matrices[k].weight);
+        if (!t || read_matrix(l, t, rows, cols, w) < 0)
+            return l->err->code;
+        const struct tensor *b =
+            checkpoint_tensor(l->c, layer_name(l, matrices[k].name, i, ".bias"));
+        float *v = b ? read_vector(l, b, (int)rows) : NULL;
+        if (b && !v)
+            return l->err->code;
+        memcpy((char *)layer + matrices[k].bias, &v, sizeof v);
+    }
+    return 0;
+}
+
+static int read_weights(struct load *l)
+{
+    struct model *m = l->m;
+    const struct tensor *t = need_tensor(l, pick(l, l->family->embed));
+    if (!t)
+        return l->err->code;
+    int64_t vocab = t->shape[0];
+    int r = read_matrix(l, t, vocab, m->width, &m->embed);
+    if (r < 0)
+        return r;
+    m->vocab = (int)vocab;
+    if (!(t = need_tensor(l, pick(l, l->family->norm))) || !(m->norm = read_vector(l, t, m->width)))
+        return l->err->code;
+    t = checkpoint_tensor(l->c, pick(l, l->family->head));
+    bool tie = false;
+    if (!l->c->is_gguf &&
+        (r = dict_bool(l->c->settings, "tie_word_embeddings", false, l->c->path, &tie, l->err)) < 0)
+        return r;
+    m->tied = !t || tie;
+    if (!l->c->is_gguf && !t && !tie)
+        return error_set(l->err, E_INPUT,
+                         "cannot run the model \"%s\": it lacks the tensor \"%s\", and its "
+                         "config.json does not say that it shares the embedding's",
+                         l->c->path, l->family->head.hf);
+    if (m->tied)
+        m->head = m->embed;
+    else if ((r = read_matrix(l, t, vocab, m->width, &m->head)) < 0)
+        return r;
+    m->layers = arena_array(&m->arena, (size_t)m->n_layers, sizeof *m->layers);
+    for (int i = 0; i < m->n_layers && r == 0; i++)
+        r = read_layer(l, i);
+    m->format = format_info[m->layers[0].q.format].name;
+    return r;
+}
+
+int model_open(const char *path, enum format quant, struct pool *pool, struct model **ret,
+               struct error *err)
+{
+    struct model *m = mem_alloc(1, sizeof *m);
+    struct error mine = {0};
+    int r = checkpoint_open(path, &m->files, &mine);
+    struct load l = {.m = m, .c = m->files, .quant = quant, .pool = pool, .err = &mine};
+    if (r == 0 && (r = find_family(&l)) == 0 && (r = read_shape(&l)) == 0 &&
+        (r = read_rope(&l)) == 0)
+        r = read_weights(&l);
+    if (r == 0) {
+        m->architecture = l.family->gguf;
+        *ret = m;
+        return 0;
+    }
+    model_close(m);
+    return error_set(err, r, "%s", mine.msg);
+}
+
+void model_close(struct model *m)
+{
+    if (!m)
+        return;
+    for (size_t i = 0; i < m->owned.n; i++)
+        free(m->owned.items[i]);
+    free(m->owned.items);
+    checkpoint_close(m->files);
+    arena_free(&m->arena);
+    free(m);
+}

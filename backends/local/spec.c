@@ -1,0 +1,118 @@
+#include "backends/local/spec.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "base/str.h"
+
+enum key_kind { KEY_TEXT, KEY_COUNT, KEY_FORMAT };
+
+static const struct key {
+    const char *name;
+    enum key_kind kind;
+    size_t field;
+    long most;             /* KEY_COUNT */
+    const char *values[4]; /* KEY_FORMAT: what it takes */
+} keys[] = {
+    {"name", KEY_TEXT, offsetof(struct spec, name), 0, {0}},
+    {"dtype", KEY_FORMAT, offsetof(struct spec, dtype), 0, {"f32", "bf16", "f16"}},
+    {"quant", KEY_FORMAT, offsetof(struct spec, quant), 0, {"q8_0", "none"}},
+    {"max_length", KEY_COUNT, offsetof(struct spec, max_length), 1 << 24, {0}},
+    {"tokens_per_step", KEY_COUNT, offsetof(struct spec, tokens_per_step), 1 << 16, {0}},
+    {"kv_tokens", KEY_COUNT, offsetof(struct spec, kv_tokens), 1 << 28, {0}},
+};
+enum { N_KEYS = sizeof keys / sizeof *keys };
+
+static int unknown_key(struct str key, const char *text, struct error *err)
+{
+    const char *names[N_KEYS];
+    struct buf known = {0};
+    struct arena a = {0};
+    for (int i = 0; i < N_KEYS; i++) {
+        names[i] = keys[i].name;
+        buf_printf(&known, "%s%s", i ? ", " : "", names[i]);
+    }
+    const char *near = nearest_name(str_copy(&a, key).p, names, N_KEYS);
+    int r = error_set(err, E_USAGE, "model \"%s\": unknown key \"%.*s\"; %s%s%sknown: %s", text,
+                      STR_ARG(key), near ? "did you mean " : "", near ? near : "", near ? "? " : "",
+                      known.p);
+    buf_free(&known);
+    arena_free(&a);
+    return r;
+}
+
+static int set_format(const struct key *key, struct str value, const char *text, enum format *ret,
+                      struct error *err)
+{
+    struct buf takes = {0};
+    for (int i = 0; key->values[i]; i++) {
+        buf_printf(&takes, "%s%s", i ? ", " : "", key->values[i]);
+        if (!str_eqz(value, key->values[i]))
+            continue;
+        buf_free(&takes);
+        *ret = FORMAT_COUNT;
+        for (int f = 0; f < FORMAT_COUNT; f++)
+            if (strcmp(format_info[f].name, key->values[i]) == 0)
+                *ret = (enum format)f;
+        return 0;
+    }
+    int r = error_set(err, E_USAGE, "model \"%s\": %s=%.*s; it takes %s", text, key->name,
+                      STR_ARG(value), takes.p);
+    buf_free(&takes);
+    return r;
+}
+
+static int set_key(struct arena *a, const struct key *key, struct str value, const char *text,
+                   struct spec *ret, struct error *err)
+{
+    void *field = (char *)ret + key->field;
+    if (key->kind == KEY_FORMAT)
+        return set_format(key, value, text, field, err);
+    const char *z = str_copy(a, value).p;
+    if (key->kind == KEY_TEXT) {
+        if (!*z)
+            return error_set(err, E_USAGE, "model \"%s\": %s= needs a text", text, key->name);
+        *(const char **)field = z;
+        return 0;
+    }
+    char *end;
+    errno = 0;
+    long x = strtol(z, &end, 10);
+    if (!*z || *end || errno || x < 1 || x > key->most)
+        return error_set(err, E_USAGE, "model \"%s\": %s=%s; it takes a whole number from 1 to %ld",
+                         text, key->name, z, key->most);
+    if (key->field == offsetof(struct spec, kv_tokens))
+        *(int64_t *)field = x;
+    else
+        *(int *)field = (int)x;
+    return 0;
+}
+
+int spec_parse(struct arena *a, const char *text, struct spec *ret, struct error *err)
+{
+    struct spec s = {.dtype = FORMAT_F32, .quant = FORMAT_COUNT, .tokens_per_step = 256};
+    struct str rest = str_of(text);
+    size_t comma = str_find(rest, STR(","), 0);
+    s.path = str_copy(a, str_slice(rest, 0, comma)).p;
+    if (!*s.path)
+        return error_set(err, E_USAGE, "model \"%s\": it does not begin with a path", text);
+    while (comma != SIZE_MAX) {
+        rest = str_slice(rest, comma + 1, SIZE_MAX);
+        comma = str_find(rest, STR(","), 0);
+        struct str pair = str_slice(rest, 0, comma);
+        size_t equals = str_find(pair, STR("="), 0);
+        struct str name = str_slice(pair, 0, equals);
+        const struct key *key = NULL;
+        for (int i = 0; i < N_KEYS; i++)
+            if (str_eqz(name, keys[i].name))
+                key = &keys[i];
+        if (!key || equals == SIZE_MAX)
+            return unknown_key(name, text, err);
+        int r = set_key(a, key, str_slice(pair, equals + 1, SIZE_MAX), text, &s, err);
+        if (r < 0)
+            return r;
+    }
+    *ret = s;
+    return 0;
+}

@@ -1,0 +1,23 @@
+/* spec.h: the model's spec string, MODEL[,key=value...], taken apart. */
+#ifndef ASSAY_BACKENDS_LOCAL_SPEC_H
+#define ASSAY_BACKENDS_LOCAL_SPEC_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "kernels/kernels.h"
+
+struct spec {
+    const char *path;
+    const char *name;    /* NULL: not given */
+    enum format dtype;   /* FORMAT_F32 unless given */
+    enum format quant;   /* FORMAT_COUNT: none */
+    int max_length;      /* 0: the model's */
+    int tokens_per_step; /* 256 unless given */
+    int64_t kv_tokens;   /* 0: not given */
+};
+
+/* The path ends at the first comma. E_USAGE: an unknown key (err offers the nearest), or a value
+ * that it does not take. */
+int spec_parse(struct arena *a, const char *text, struct spec *ret, struct error *err);
+
+#endif
