@@ -36,6 +36,17 @@ static inline void fixture_end(void)
         perror(command);
 }
 
+/* A new store in a folder of its own: store_close() and fixture_end() undo it. */
+static inline struct store *fixture_open(struct error *err)
+{
+    struct store *s = NULL;
+    fixture_begin();
+    EXPECT_OK(store_open(fixture_path("a.db"), STORE_WRITE, &s, err), err);
+    if (!s)
+        exit(1);
+    return s;
+}
+
 static inline struct evaluation fixture_evaluation(const char *hash, const char *model,
                                                    const char *task)
 {

@@ -7,11 +7,7 @@ static struct error err;
 
 static struct store *open_pair(void)
 {
-    struct store *s = NULL;
-    fixture_begin();
-    EXPECT_OK(store_open(fixture_path("a.db"), STORE_WRITE, &s, &err), &err);
-    if (!s)
-        exit(1);
+    struct store *s = fixture_open(&err);
     fixture_pair(s, &err);
     return s;
 }
@@ -76,9 +72,7 @@ static void agrees_with_scipy(void)
 /* A task of one's own, a score of another kind, and documents that only one model has. */
 static void compares_perplexities(void)
 {
-    struct store *s = NULL;
-    fixture_begin();
-    EXPECT_OK(store_open(fixture_path("a.db"), STORE_WRITE, &s, &err), &err);
+    struct store *s = fixture_open(&err);
     for (int m = 0; m < 2; m++) {
         struct evaluation e = fixture_evaluation(m ? "y" : "x", m ? "b" : "a", "wikitext");
         e.output_type = "loglikelihood_rolling";

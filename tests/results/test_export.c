@@ -61,10 +61,8 @@ static const struct value *at(const struct value *v, const char *a, const char *
 
 static void writes_multiple_choice(void)
 {
-    fixture_begin();
-    struct store *s = NULL;
+    struct store *s = fixture_open(&err);
     struct arena a = {0};
-    EXPECT_OK(store_open(fixture_path("a.db"), STORE_WRITE, &s, &err), &err);
     fixture_pair(s, &err);
     static const struct lmeval_part parts[] = {{1, 40}, {2, 10}};
     struct lmeval_run run = {.dir = fixture_path("out/deep"),
@@ -123,10 +121,8 @@ static void writes_multiple_choice(void)
 /* Repeats are one request with several answers; each filter has its own lines. */
 static void writes_generation(void)
 {
-    fixture_begin();
-    struct store *s = NULL;
+    struct store *s = fixture_open(&err);
     struct arena a = {0};
-    EXPECT_OK(store_open(fixture_path("a.db"), STORE_WRITE, &s, &err), &err);
     struct evaluation e = fixture_evaluation("h", "org/model:x", "code/gen");
     e.output_type = "generate_until";
     e.config_json = "{\"generation_kwargs\": {\"until\": [\"\\n\"], \"do_sample\": false}, "

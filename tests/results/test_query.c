@@ -6,11 +6,7 @@ static struct error err;
 
 static struct store *open_pair(void)
 {
-    struct store *s = NULL;
-    fixture_begin();
-    EXPECT_OK(store_open(fixture_path("a.db"), STORE_WRITE, &s, &err), &err);
-    if (!s)
-        exit(1);
+    struct store *s = fixture_open(&err);
     fixture_pair(s, &err);
     return s;
 }

@@ -8,11 +8,7 @@ static struct error err;
 /* A store whose texts want to be markup, formulas and separators. */
 static struct store *open_hostile(void)
 {
-    struct store *s = NULL;
-    fixture_begin();
-    EXPECT_OK(store_open(fixture_path("a.db"), STORE_WRITE, &s, &err), &err);
-    if (!s)
-        exit(1);
+    struct store *s = fixture_open(&err);
     fixture_pair(s, &err);
     struct evaluation e = fixture_evaluation("h", "=cmd|' /C calc'!A0", "gsm8k");
     e.task_alias = "<img src=x onerror=alert(1)>,\"quoted\"\nline";
