@@ -27,7 +27,8 @@ static const struct option run_options[] = {
      "GGUF file or model folder, with ,key=value: name, dtype, quant, max_length"},
     {OPTION_SPLIT, 't', "tasks", "NAMES", &o.tasks,
      "tasks, groups, tags or YAML files, separated by commas (see assay ls --tasks)"},
-    {OPTION_FLOAT, 'L', "limit", "N", &o.limit, "first N documents of each task, or a fraction [all]"},
+    {OPTION_FLOAT, 'L', "limit", "N", &o.limit,
+     "first N documents of each task, or a fraction [all]"},
     {OPTION_INT, 'f', "num_fewshot", "N", &o.num_fewshot, "examples in the prompt [the task's]"},
     {OPTION_FLAG, 0, "apply_chat_template", NULL, &o.apply_chat_template,
      "render prompts by the model's chat template"},
@@ -89,6 +90,13 @@ static const char *command_line(struct arena *a, int argc, char **argv)
     return buf_take(&b, a).p;
 }
 
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 struct totals {
     int64_t tokens, n_failed;
     struct arena arena; /* the lists' texts */
@@ -107,6 +115,14 @@ static int aggregate(struct store *s, const struct plan *p, struct error *err)
             return r;
     }
     return 0;
+}
+
+static void print_notes(const struct plan *p, struct progress *progress)
+{
+    for (int i = 0; i < p->n && !o.quiet; i++)
+        for (int k = 0; p->items[i].info && k < p->items[i].info->n_notes; k++)
+            progress_note(progress, "task \"%s\": %s", p->items[i].info->name,
+                          p->items[i].info->notes[k]);
 }
 
 static void report_failures(const struct plan *p, struct progress *progress, struct totals *t)
@@ -143,30 +159,45 @@ static int run_plan(struct backend *b, struct store *s, struct plan *p, struct p
     return r;
 }
 
-static int export(struct store *s, const struct backend *b, const struct plan *p, struct error *err)
+static int export(struct store *s, const struct backend *b, const char *spec, const struct plan *p,
+                  double begun, struct error *err)
 {
     struct arena a = {0};
-    struct lmeval_evaluation *list = arena_array(&a, (size_t)p->n, sizeof *list);
+    struct lmeval_part *parts = arena_array(&a, (size_t)p->n, sizeof *parts);
     int n = 0;
     for (int i = 0; i < p->n; i++)
         if (p->items[i].task)
-            list[n++] = (struct lmeval_evaluation){p->items[i].id, p->items[i].info->n_eval};
-    const char *dir = o.models.n > 1 ? path_join(&a, o.output, backend_info(b)->name) : o.output;
-    int r = lmeval_export(s, dir, list, n, err);
+            parts[n++] = (struct lmeval_part){p->items[i].id, p->items[i].info->n_eval};
+    struct lmeval_run run = {
+        .dir = lmeval_folder(&a, o.output, backend_info(b)->name, (int)o.models.n),
+        .parts = parts,
+        .n_parts = n,
+        .model_args = spec,
+        .limit = o.limit,
+        .bootstrap_iters = o.bootstrap_iters,
+        .date = begun,
+        .seconds = seconds_now() - begun,
+        .chat_template = o.apply_chat_template ? backend_info(b)->chat_template : NULL,
+        .version = ASSAY_VERSION,
+    };
+    int r = lmeval_export(s, &run, err);
     arena_free(&a);
     return r;
 }
 
-static int run_model(const char *spec, struct store *s, const struct selection *selected,
-                     struct progress *progress, struct totals *t, struct error *err)
+static int run_model(const char *spec, struct store *s, int64_t run,
+                     const struct selection *selected, struct progress *progress, struct totals *t,
+                     struct error *err)
 {
     struct backend_options bo = {.n_threads = o.threads, .features = UINT_MAX};
     struct backend *b = NULL;
     struct plan p = {0};
     struct arena a = {0};
+    double begun = seconds_now();
     int r = backend_open(spec, &bo, &b, err);
-    if (r < 0 || (r = plan_open(&a, selected, b, s, &o, &p, err)) < 0)
+    if (r < 0 || (r = plan_open(&a, selected, b, s, run, &o, &p, err)) < 0)
         goto out;
+    print_notes(&p, progress);
     r = run_plan(b, s, &p, progress, err);
     t->tokens += backend_stats(b).tokens_computed;
     report_failures(&p, progress, t);
@@ -177,7 +208,7 @@ static int run_model(const char *spec, struct store *s, const struct selection *
         goto out;
     *ARRAY_PUSH(&t->lists) = list;
     if (o.output)
-        r = export(s, b, &p, err);
+        r = export(s, b, spec, &p, begun, err);
 out:
     plan_close(&p);
     backend_close(b);
@@ -185,12 +216,12 @@ out:
     return r;
 }
 
-static int run_models(struct store *s, const struct selection *selected, struct progress *progress,
-                      struct totals *t, struct error *err)
+static int run_models(struct store *s, int64_t run, const struct selection *selected,
+                      struct progress *progress, struct totals *t, struct error *err)
 {
     int r = 0;
     for (size_t m = 0; m < o.models.n && r == 0; m++)
-        r = run_model(o.models.items[m], s, selected, progress, t, err);
+        r = run_model(o.models.items[m], s, run, selected, progress, t, err);
     if (t->lists.n)
         scores_print(t->lists.items, t->lists.n, o.json);
     for (size_t m = 0; m < t->lists.n; m++)
@@ -215,16 +246,16 @@ int cmd_run(int argc, char **argv, struct error *err)
         return r < 0 ? r : EXIT_DONE;
     if (positional.n || !o.models.n || !o.tasks.n)
         return error_set(err, E_USAGE,
-                         positional.n ? "assay run: \"%s\" stands alone; models go behind -m, tasks "
-                                        "behind -t"
+                         positional.n
+                             ? "assay run: \"%s\" stands alone; models go behind -m, tasks "
+                               "behind -t"
                          : o.models.n ? "assay run: which tasks? give -t NAMES (assay ls --tasks "
                                         "lists them)%s"
                                       : "assay run: which model? give -m MODEL, a GGUF file or a "
                                         "Hugging Face folder%s",
                          positional.n ? positional.items[0] : "");
     sweep_data_dirs(&a, &o.data);
-    struct timespec begun;
-    clock_gettime(CLOCK_MONOTONIC, &begun);
+    double begun = seconds_now();
     catch_signals();
     progress = progress_new(o.quiet);
     if ((r = catalog_open(o.include_paths.items, (int)o.include_paths.n, &catalog, err)) < 0 ||
@@ -232,15 +263,11 @@ int cmd_run(int argc, char **argv, struct error *err)
         (r = store_open(o.db, STORE_WRITE, &s, err)) < 0 ||
         (r = store_run_begin(s, command_line(&a, argc, argv), &run_id, err)) < 0)
         goto out;
-    r = run_models(s, &selected, progress, &t, err);
+    r = run_models(s, run_id, &selected, progress, &t, err);
     if (r == 0)
         r = t.n_failed ? EXIT_PARTLY : EXIT_DONE;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double seconds = (double)(now.tv_sec - begun.tv_sec) + 1e-9 * (double)(now.tv_nsec - begun.tv_nsec);
-    int code = r >= 0 ? r : r == E_INTERRUPTED ? EXIT_RESUME : r == E_USAGE ? EXIT_USAGE : EXIT_START;
     struct error ignored;
-    store_run_end(s, run_id, code, t.tokens, seconds, r < 0 ? &ignored : err);
+    store_run_end(s, run_id, exit_code(r), t.tokens, seconds_now() - begun, r < 0 ? &ignored : err);
 out:
     progress_free(progress);
     store_close(s);

@@ -12,6 +12,15 @@ command_function cmd_run, cmd_compare, cmd_report, cmd_ls, cmd_show, cmd_score;
 
 /* 0 done; 1 done, but some evaluations failed; 2 usage; 3 could not start or go on; 75
  * interrupted, run again to resume. */
-enum { EXIT_DONE = 0, EXIT_PARTLY = 1, EXIT_USAGE = 2, EXIT_START = 3, EXIT_RESUME = 75 };
+enum exit_code { EXIT_DONE = 0, EXIT_PARTLY = 1, EXIT_USAGE = 2, EXIT_START = 3, EXIT_RESUME = 75 };
+
+/* The exit code that a result of cmd_NAME stands for. */
+static inline int exit_code(int result)
+{
+    return result >= 0               ? result
+           : result == E_USAGE       ? EXIT_USAGE
+           : result == E_INTERRUPTED ? EXIT_RESUME
+                                     : EXIT_START;
+}
 
 #endif

@@ -5,7 +5,6 @@
 #include "harness/commands.h"
 #include "harness/options.h"
 
-
 static const struct {
     const char *name;
     command_function *run;
@@ -41,18 +40,6 @@ static int unknown_command(const char *name)
     fprintf(stderr, "assay: no command \"%s\"; %s%s%s\n", name, near ? "did you mean \"" : "",
             near ? near : "assay --help lists the commands", near ? "\"?" : "");
     return EXIT_USAGE;
-}
-
-static int exit_code(int code)
-{
-    switch (code) {
-    case E_USAGE:
-        return EXIT_USAGE;
-    case E_INTERRUPTED:
-        return EXIT_RESUME;
-    default:
-        return EXIT_START;
-    }
 }
 
 int main(int argc, char **argv)

@@ -14,9 +14,9 @@
 volatile sig_atomic_t runner_interrupted;
 
 enum {
-    N_JOBS = 384,            /* documents between rendering and storing */
-    COMMIT_SAMPLES = 256,    /* kill -9 loses at most so many */
-    GIVE_UP_AFTER = 20,      /* documents that cannot be asked before the first that can */
+    N_JOBS = 384,         /* documents between rendering and storing */
+    COMMIT_SAMPLES = 256, /* kill -9 loses at most so many */
+    GIVE_UP_AFTER = 20,   /* documents that cannot be asked before the first that can */
 };
 
 /* A document on its way. It belongs to the stage whose queue it was last popped from. */
@@ -38,7 +38,7 @@ struct runner {
     struct progress *progress;
     struct job jobs[N_JOBS];
     struct queue idle, asked, answered, scored; /* each stage's input, named for what is in it */
-    atomic_bool stop; /* a stage failed for good, or the user asked to stop */
+    atomic_bool stop;     /* a stage failed for good, or the user asked to stop */
     atomic_int n_scoring; /* score threads still running */
     struct error store_error;
 };
@@ -119,7 +119,8 @@ static void take_completion(struct runner *r, const struct completion *c)
     struct response *to = &j->responses[(uint32_t)c->tag];
     *to = c->response;
     to->text = str_copy(&j->arena, c->response.text);
-    to->tokens = NULL; /* they live in the poll's arena, and the store keeps only their number */
+    to->tokens = (const int32_t *)arena_copy(&j->arena, c->response.tokens,
+                                             (size_t)c->response.n_tokens * sizeof(int32_t));
     if (c->response.error)
         keep_error(j, c->response.error_msg ? c->response.error_msg : "the request failed");
     if (--j->n_pending == 0)
@@ -164,8 +165,8 @@ static void *score_stage(void *arg)
     for (int index; (index = queue_pop(&r->answered, true)) >= 0;) {
         struct job *j = &r->jobs[index];
         struct error err = {0};
-        if (!j->error &&
-            task_score(j->evaluation->task, &j->arena, &j->asked, j->responses, &j->scored, &err) < 0)
+        if (!j->error && task_score(j->evaluation->task, &j->arena, &j->asked, j->responses,
+                                    &j->scored, &err) < 0)
             keep_error(j, err.msg);
         queue_push(&r->scored, index);
     }
@@ -178,8 +179,10 @@ static void *score_stage(void *arg)
 
 static const char *finish_name(enum finish_reason f)
 {
-    static const char *const names[] = {
-        [FINISH_NONE] = "", [FINISH_EOS] = "eos", [FINISH_STOP] = "stop", [FINISH_LENGTH] = "length"};
+    static const char *const names[] = {[FINISH_NONE] = "",
+                                        [FINISH_EOS] = "eos",
+                                        [FINISH_STOP] = "stop",
+                                        [FINISH_LENGTH] = "length"};
     return names[f];
 }
 
@@ -206,6 +209,8 @@ static struct request_row request_row(const struct asked *q, int i, const struct
         .n_truncated = a->n_truncated,
         .time_ns = a->time_ns,
         .finish = finish_name(a->finish),
+        .tokens = a->tokens,
+        .n_tokens = a->n_tokens,
     };
 }
 

@@ -19,10 +19,10 @@ struct planned {
     const struct task_ref *ref;
     struct task *task;
     const struct task_info *info;
-    int64_t id;           /* row of the evaluation in the store */
-    unsigned char *done;  /* bitmap over documents; NULL for none */
-    int64_t n_stored;     /* bits set in `done` below n_eval */
-    int64_t n_failed;     /* filled by the runner: documents stored with an error */
+    int64_t id;          /* row of the evaluation in the store */
+    unsigned char *done; /* bitmap over documents; NULL for none */
+    int64_t n_stored;    /* bits set in `done` below n_eval */
+    int64_t n_failed;    /* filled by the runner: documents stored with an error */
     char first_error[1000];
 };
 

@@ -8,14 +8,6 @@
 #include "harness/table.h"
 #include "metrics/metric.h"
 
-static bool is_member(const struct plan *p, int leaf, int group)
-{
-    for (int up = p->items[leaf].ref->parent; up >= 0; up = p->items[up].ref->parent)
-        if (up == group)
-            return true;
-    return false;
-}
-
 static int depth_of(const struct plan *p, int i)
 {
     int depth = 0;
@@ -47,6 +39,14 @@ static int collect_leaf(struct arena *a, struct store *s, const struct plan *p, 
     return 0;
 }
 
+static bool wants_filter(const struct group_metric *g, const char *filter)
+{
+    for (int i = 0; i < g->n_filters; i++)
+        if (strcmp(g->filters[i], filter) == 0)
+            return true;
+    return !g->filters;
+}
+
 static const struct score_entry *leaf_entry(const struct score_list *leaves, const char *task,
                                             const char *metric, const char *filter)
 {
@@ -58,21 +58,19 @@ static const struct score_entry *leaf_entry(const struct score_list *leaves, con
     return NULL;
 }
 
-static void add_group_line(struct arena *a, const struct plan *p, int group, int aggregate,
-                           const char *filter, const struct score_list *leaves,
-                           struct score_list *ret)
+static void add_group_line(struct arena *a, const struct plan *p, int group,
+                           const struct group_metric *g, const char *filter,
+                           const struct score_list *leaves, struct score_list *ret)
 {
     const struct task_ref *ref = p->items[group].ref;
-    const char *metric = ref->aggregates[aggregate].metric;
-    bool weighted = ref->aggregates[aggregate].weight_by_size;
+    const char *metric = g->metric;
     struct aggregate *parts = arena_array(a, (size_t)p->n, sizeof *parts);
     int n = 0, shots = -2;
     int64_t n_docs = 0;
     for (int i = 0; i < p->n; i++) {
-        if (p->items[i].ref->is_group || !is_member(p, i, group))
+        if (p->items[i].ref->is_group || !task_ref_below(p->items[0].ref, i, group))
             continue;
-        const struct score_entry *e =
-            leaf_entry(leaves, p->items[i].info->name, metric, filter);
+        const struct score_entry *e = leaf_entry(leaves, p->items[i].info->name, metric, filter);
         if (!e || e->line.n == 0)
             continue;
         parts[n++] = (struct aggregate){e->line.value, e->line.stderr_, e->line.n};
@@ -81,7 +79,7 @@ static void add_group_line(struct arena *a, const struct plan *p, int group, int
     }
     if (n == 0)
         return;
-    struct aggregate sum = metric_group(parts, n, weighted, false);
+    struct aggregate sum = metric_group(parts, n, g->weight_by_size, false);
     *ARRAY_PUSH(ret) = (struct score_entry){
         .task = ref->name,
         .alias = ref->alias ? ref->alias : ref->name,
@@ -92,7 +90,7 @@ static void add_group_line(struct arena *a, const struct plan *p, int group, int
         .is_group = true,
         .num_fewshot = shots,
         .line = {metric, filter, sum.value, sum.stderr_, n_docs},
-        .pooled_stderr = metric_group(parts, n, weighted, true).stderr_,
+        .pooled_stderr = metric_group(parts, n, g->weight_by_size, true).stderr_,
     };
 }
 
@@ -105,11 +103,12 @@ static void collect_group(struct arena *a, const struct plan *p, int group,
         size_t first = ret->n;
         for (size_t i = 0; i < leaves->n; i++) {
             const struct score_entry *e = &leaves->items[i];
-            bool seen = strcmp(e->metric, ref->aggregates[k].metric) != 0;
+            bool seen = strcmp(e->metric, ref->aggregates[k].metric) != 0 ||
+                        !wants_filter(&ref->aggregates[k], e->filter);
             for (size_t j = first; j < ret->n && !seen; j++)
                 seen = strcmp(ret->items[j].filter, e->filter) == 0;
             if (!seen)
-                add_group_line(a, p, group, k, e->filter, leaves, ret);
+                add_group_line(a, p, group, &ref->aggregates[k], e->filter, leaves, ret);
         }
     }
 }
@@ -143,8 +142,7 @@ static const struct score_entry *same_entry(const struct score_list *l,
                                             const struct score_entry *like)
 {
     for (size_t i = 0; i < l->n; i++)
-        if (strcmp(l->items[i].task, like->task) == 0 &&
-            l->items[i].is_group == like->is_group &&
+        if (strcmp(l->items[i].task, like->task) == 0 && l->items[i].is_group == like->is_group &&
             strcmp(l->items[i].metric, like->metric) == 0 &&
             strcmp(l->items[i].filter, like->filter) == 0)
             return &l->items[i];
@@ -194,8 +192,8 @@ static void print_json(const struct score_list *models, size_t n_models)
 static void print_text(const struct score_list *models, size_t n_models)
 {
     enum { FIXED = 7, MOST = 32 };
-    const char *headings[FIXED + MOST] = {"Task", "Version", "Filter", "n-shot", "Metric",
-                                          "", ">n"};
+    const char *headings[FIXED + MOST] = {"Task",   "Version", "Filter", "n-shot",
+                                          "Metric", "",        ">n"};
     struct arena a = {0};
     if (n_models > MOST)
         n_models = MOST;

@@ -26,9 +26,14 @@ static const char *text_hash(struct arena *a, const char *text)
 static void identify(struct arena *a, struct evaluation *e)
 {
     struct hasher *h = hasher_new();
-    const char *const texts[] = {"evaluation 1",  e->model_hash, e->numerics,
-                                 e->quant,        e->task,       e->task_hash,
-                                 e->data_hash,    e->chat_template_hash,
+    const char *const texts[] = {"evaluation 1",
+                                 e->model_hash,
+                                 e->numerics,
+                                 e->quant,
+                                 e->task,
+                                 e->task_hash,
+                                 e->data_hash,
+                                 e->chat_template_hash,
                                  e->system_instruction};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         hasher_field(h, str_of(texts[i]));
@@ -103,7 +108,7 @@ static struct task_options task_options(struct backend *b, const struct sweep_op
 }
 
 static int open_one(struct arena *a, struct planned *p, struct backend *b, struct store *s,
-                    const struct sweep_options *o, struct error *err)
+                    int64_t run, const struct sweep_options *o, struct error *err)
 {
     struct task_options to = task_options(b, o);
     int r = task_open(p->ref, &to, &p->task, err);
@@ -112,12 +117,46 @@ static int open_one(struct arena *a, struct planned *p, struct backend *b, struc
     p->info = task_info(p->task);
     struct evaluation e;
     evaluation_describe(a, backend_info(b), p->info, o, &e);
-    r = store_evaluation(s, &e, &p->id, err);
-    return r < 0 ? r : find_stored(p, s, err);
+    if ((r = store_evaluation(s, &e, &p->id, err)) < 0 ||
+        (r = store_run_evaluation(s, run, p->id, p->info->n_eval, err)) < 0)
+        return r;
+    return find_stored(p, s, err);
 }
 
-int plan_open(struct arena *a, const struct selection *selected, struct backend *b,
-              struct store *s, const struct sweep_options *o, struct plan *ret, struct error *err)
+bool task_ref_below(const struct task_ref *refs, int ref, int group)
+{
+    for (int up = refs[ref].parent; up >= 0; up = refs[up].parent)
+        if (up == group)
+            return true;
+    return false;
+}
+
+/* For comparisons and reports, which do not read task definitions. */
+static int store_one_group(struct arena *a, const struct selection *selected, int group,
+                           struct store *s, struct error *err)
+{
+    const struct task_ref *refs = selected->refs;
+    const char **tasks = arena_array(a, (size_t)selected->n, sizeof *tasks);
+    int n = 0;
+    for (int i = 0; i < selected->n; i++)
+        if (!refs[i].is_group && task_ref_below(refs, i, group))
+            tasks[n++] = refs[i].name;
+    const struct task_ref *g = &refs[group];
+    struct group_measure *measures = arena_array(a, (size_t)g->n_aggregates, sizeof *measures);
+    for (int i = 0; i < g->n_aggregates; i++)
+        measures[i] =
+            (struct group_measure){g->aggregates[i].metric, g->aggregates[i].weight_by_size};
+    struct group_row row = {.name = g->name,
+                            .alias = g->alias ? g->alias : g->name,
+                            .tasks = tasks,
+                            .n_tasks = n,
+                            .measures = measures,
+                            .n_measures = g->n_aggregates};
+    return store_group(s, &row, err);
+}
+
+int plan_open(struct arena *a, const struct selection *selected, struct backend *b, struct store *s,
+              int64_t run, const struct sweep_options *o, struct plan *ret, struct error *err)
 {
     if (o->apply_chat_template && !backend_info(b)->chat_template)
         return error_set(err, E_USAGE,
@@ -129,9 +168,11 @@ int plan_open(struct arena *a, const struct selection *selected, struct backend 
     int r = store_begin(s, err);
     for (int i = 0; i < p.n && r == 0; i++) {
         p.items[i].ref = &selected->refs[i];
-        if (selected->refs[i].is_group)
+        if (selected->refs[i].is_group) {
+            r = store_one_group(a, selected, i, s, err);
             continue;
-        r = open_one(a, &p.items[i], b, s, o, err);
+        }
+        r = open_one(a, &p.items[i], b, s, run, o, err);
         if (r == 0) {
             p.n_stored += p.items[i].n_stored;
             p.n_missing += p.items[i].info->n_eval - p.items[i].n_stored;

@@ -29,14 +29,18 @@ struct plan {
 };
 
 /* The evaluation's description with its identity. What `m` points to must outlive the result;
- * strings made here live in `a`. `info` is NULL-safe for a model without a file (assay score). */
+ * strings made here live in `a`. */
 void evaluation_describe(struct arena *a, const struct backend_info *m, const struct task_info *t,
                          const struct sweep_options *o, struct evaluation *ret);
 
-/* Opens each selected task, checks that it can be scored here, and finds what is stored. */
-int plan_open(struct arena *a, const struct selection *selected, struct backend *b,
-              struct store *s, const struct sweep_options *o, struct plan *ret, struct error *err);
+/* Opens each selected task, checks that it can be scored here, notes in the store that `run` asks
+ * for it, and finds what is stored. */
+int plan_open(struct arena *a, const struct selection *selected, struct backend *b, struct store *s,
+              int64_t run, const struct sweep_options *o, struct plan *ret, struct error *err);
 void plan_close(struct plan *p);
+
+/* True where the group is above the task (or group); both are indices into a selection's refs. */
+bool task_ref_below(const struct task_ref *refs, int ref, int group);
 
 /* Data folders: those of --data, else $XDG_CACHE_HOME/assay/data, where tools/fetch.sh puts its
  * samples. */

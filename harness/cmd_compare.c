@@ -1,0 +1,164 @@
+/* cmd_compare.c: `assay compare A B`: what did the change cost, and is the difference real? */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/commands.h"
+#include "harness/options.h"
+#include "harness/table.h"
+#include "results/compare.h"
+
+static struct {
+    const char *db, *task;
+    bool json;
+} o = {.db = "assay.db"};
+
+static const struct option compare_options[] = {
+    {OPTION_STR, 0, "db", "FILE", &o.db, "the store [assay.db]"},
+    {OPTION_STR, 't', "task", "NAME", &o.task, "only this task [all that both answered]"},
+    {OPTION_FLAG, 0, "json", NULL, &o.json, "print the table as JSON"},
+    {OPTION_END, 0, NULL, NULL, NULL, NULL},
+};
+
+static const struct usage usage = {
+    .command = "compare",
+    .synopsis = "A B [options]",
+    .summary =
+        "Compares model B with model A, the reference, on the documents that both answered: both\n"
+        "scores; recovery in percent of A; the paired difference B - A with its 95 % interval;\n"
+        "McNemar's exact p where scores are 0 or 1; and how many samples flipped each way.\n"
+        "A and B are labels, or evaluations by number: \"#12,#15\" (assay ls shows them).",
+    .example = "  assay compare base q8",
+    .options = compare_options,
+};
+
+static void optional_number(struct table *t, const char *format, double x)
+{
+    if (isfinite(x))
+        table_cell(t, format, x);
+    else
+        table_cell(t, "%s", "");
+}
+
+static void p_cell(struct table *t, double p)
+{
+    if (!isfinite(p))
+        table_cell(t, "%s", "");
+    else if (p > 0 && p < 0.0001)
+        table_cell(t, "%.1e", p);
+    else
+        table_cell(t, "%.4f", p);
+}
+
+static void task_cells(struct table *t, const struct comparison *c, const char *task)
+{
+    table_cell(t, "%s%s%s", task, *c->setting ? ", " : "", c->setting);
+    table_cell(t, "%s", c->metric);
+    table_cell(t, "%s", c->filter);
+    table_cell(t, "%lld", (long long)c->n);
+}
+
+static void print_text(const struct comparison_list *l)
+{
+    struct arena a = {0};
+    const char *headings[] = {"Task",
+                              "Metric",
+                              "Filter",
+                              ">n",
+                              arena_printf(&a, ">%s", l->model_a),
+                              arena_printf(&a, ">%s", l->model_b),
+                              ">recovery",
+                              ">difference",
+                              ">95 % interval",
+                              ">McNemar p",
+                              ">lost",
+                              ">gained"};
+    struct table t;
+    table_init(&t, headings, sizeof headings / sizeof *headings);
+    for (size_t i = 0; i < l->n; i++) {
+        const struct comparison *c = &l->items[i];
+        task_cells(&t, c, c->task_alias);
+        table_cell(&t, "%.4f", c->a);
+        table_cell(&t, "%.4f", c->b);
+        optional_number(&t, c->near_chance ? "%.1f %%*" : "%.1f %%", c->recovery_percent);
+        table_cell(&t, "%+.4f", c->difference);
+        if (isfinite(c->low) && isfinite(c->high))
+            table_cell(&t, "%+.4f .. %+.4f", c->low, c->high);
+        else
+            table_cell(&t, "%s", "");
+        p_cell(&t, c->is_01 ? c->mcnemar_p : NAN);
+        table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->lost);
+        table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->gained);
+    }
+    table_print(&t, false);
+    arena_free(&a);
+    for (size_t i = 0; i < l->n; i++) {
+        if (l->items[i].near_chance) {
+            printf("* %s is no better than guessing there: recovery says little.\n", l->model_a);
+            break;
+        }
+    }
+}
+
+static void print_json(const struct comparison_list *l)
+{
+    static const char *const headings[] = {
+        "task",       "setting", "metric", "filter",     "n",
+        "model_a",    "model_b", "a",      "b",          "recovery_percent",
+        "difference", "stderr",  "low",    "high",       "p",
+        "mcnemar_p",  "lost",    "gained", "near_chance"};
+    struct table t;
+    table_init(&t, headings, sizeof headings / sizeof *headings);
+    for (size_t i = 0; i < l->n; i++) {
+        const struct comparison *c = &l->items[i];
+        table_cell(&t, "%s", c->task);
+        table_cell(&t, "%s", c->setting);
+        table_cell(&t, "%s", c->metric);
+        table_cell(&t, "%s", c->filter);
+        table_cell(&t, "%lld", (long long)c->n);
+        table_cell(&t, "%s", l->model_a);
+        table_cell(&t, "%s", l->model_b);
+        const double numbers[] = {c->a,
+                                  c->b,
+                                  c->recovery_percent,
+                                  c->difference,
+                                  c->difference_stderr,
+                                  c->low,
+                                  c->high,
+                                  c->p,
+                                  c->is_01 ? c->mcnemar_p : NAN};
+        for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
+            optional_number(&t, "%.17g", numbers[k]);
+        table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->lost);
+        table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->gained);
+        table_cell(&t, "%d", c->near_chance);
+    }
+    table_print(&t, true);
+}
+
+int cmd_compare(int argc, char **argv, struct error *err)
+{
+    struct strings names = {0};
+    struct arena a = {0};
+    struct store *s = NULL;
+    struct comparison_list list;
+    int r = options_parse(&usage, argc, argv, &names, err);
+    if (r != 0)
+        return r < 0 ? r : EXIT_DONE;
+    if (names.n != 2)
+        return error_set(err, E_USAGE,
+                         "assay compare: give two models, the reference first: assay compare A B");
+    if ((r = store_open(o.db, STORE_READ, &s, err)) == 0 &&
+        (r = compare_models(s, &a, names.items[0], names.items[1], o.task, &list, err)) == 0) {
+        if (o.json)
+            print_json(&list);
+        else
+            print_text(&list);
+        fflush(stdout);
+        for (size_t i = 0; i < list.n_notes; i++)
+            fprintf(stderr, "note: %s\n", list.notes[i]);
+    }
+    store_close(s);
+    arena_free(&a);
+    return r;
+}

@@ -1,0 +1,52 @@
+# lib.sh: sourced by the scripts here: small data sets and tasks for a tiny model.
+
+# A multiple-choice task of $1 documents named "colors", and a generation task "say".
+make_tasks() {
+    mkdir -p tasks data
+    : >data/colors.jsonl
+    i=0
+    while [ $i -lt "$1" ]; do
+        echo "{\"question\": \"Which color has thing $i?\", \"choices\": [\"red\", \"dark blue\", \"green\"], \"answer\": $((i % 3))}" >>data/colors.jsonl
+        i=$((i + 1))
+    done
+    cat >tasks/colors.yaml <<'Y'
+task: colors
+dataset_path: json
+dataset_kwargs:
+  data_files:
+    test: data/colors.jsonl
+test_split: test
+output_type: multiple_choice
+doc_to_text: "Question: {{question}}\nAnswer:"
+doc_to_choice: choices
+doc_to_target: answer
+metric_list:
+  - metric: acc
+  - metric: acc_norm
+metadata:
+  version: 1.0
+Y
+    cat >tasks/say.yaml <<'Y'
+task: say
+dataset_path: json
+dataset_kwargs:
+  data_files:
+    test: data/colors.jsonl
+test_split: test
+output_type: generate_until
+doc_to_text: "{{question}} It is"
+doc_to_target: "{{choices[answer]}}"
+generation_kwargs:
+  until: ["\n"]
+  max_gen_toks: 8
+metric_list:
+  - metric: exact_match
+metadata:
+  version: 1.0
+Y
+}
+
+# Runs the program quietly on the tiny model: run_tiny ARGUMENTS...
+run_tiny() { "$assay" run -q -m tiny,name=tiny --db t.db "$@"; }
+
+rows() { sqlite3 t.db "select count(*) from $1"; }
