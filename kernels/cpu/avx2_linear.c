@@ -20,6 +20,7 @@ enum {
     TB = 72,
     NB = 32,
     KB = 768,
+    COPY_ROWS = 12, /* from so many rows of x on, copying f32 rows of w next to each other pays */
 };
 
 /* ---- Unpacking: 32 values of a weight's row as floats, the very floats of format.c ---- */
@@ -342,7 +343,7 @@ static void product_rows(const struct product *p, struct tile *t, size_t n, size
     size_t row_bytes = format_row_bytes(w->format, w->cols);
     const uint8_t *from = (const uint8_t *)w->data + (p->first + n) * row_bytes +
                           k / (size_t)info->block * (size_t)info->block_bytes;
-    if (w->format == FORMAT_F32 && p->T < 12) {
+    if (w->format == FORMAT_F32 && p->T < COPY_ROWS) {
         t->w = (const float *)(const void *)from;
         t->ldw = (size_t)w->cols;
         return;

@@ -130,6 +130,21 @@ static void pool_runs_each_part_once(void)
     }
 }
 
+/* Threads watch for work for 50 us and then sleep: pauses around that let loops meet both. */
+static void pool_wakes_sleepers(void)
+{
+    struct pool *p = pool_new(3);
+    for (int loop = 0; loop < 300; loop++) {
+        int seen[64] = {0};
+        usleep((useconds_t)(loop % 10) * 15);
+        pool_run(p, 64, add_part, seen);
+        for (size_t i = 0; i < 64; i++)
+            EXPECT_INT(seen[i], 1);
+    }
+    pool_free(p);
+}
+
 CHECK_MAIN({"arena_marks", arena_marks}, {"strings", strings}, {"errors_chain", errors_chain},
            {"files", files}, {"hashes", hashes},
-           {"pool_runs_each_part_once", pool_runs_each_part_once})
+           {"pool_runs_each_part_once", pool_runs_each_part_once},
+           {"pool_wakes_sleepers", pool_wakes_sleepers})
