@@ -1,9 +1,5 @@
-/* jinja_eval.c: renders a template: statements write text, expressions give values.
- *
- * Scopes. A for body (anew in each iteration), a macro's body, and the bodies of with, set, filter
- * and call have their own; an if has none. What is set inside stays inside; reading looks outward,
- * then into the context, then among the global functions. A macro remembers the scope where it
- * was defined. */
+/* jinja_eval.c: the values of expressions, and calls: arguments, macros, filters, recursive loops.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,14 +8,8 @@
 enum {
     MAX_EVAL_DEPTH = 1200,
     STEP_BYTES = 64,
-    MAX_WORK = 256 << 20, /* bytes; some 4 million steps */
+    MAX_WORK = 128 << 20, /* bytes; some 2 million steps */
 };
-
-/* How a statement ended. */
-enum flow { FLOW_NEXT, FLOW_FAIL, FLOW_BREAK, FLOW_CONTINUE };
-
-static enum flow run_body(struct render *r, const struct node_list *body);
-static struct value *eval(struct render *r, const struct node *n);
 
 struct value *render_fail(struct render *r, const char *kind, const char *format, ...)
 {
@@ -53,7 +43,7 @@ bool render_step(struct render *r, uint64_t n)
 
 /* -- scopes -- */
 
-static struct scope *push_scope(struct render *r, struct scope *parent)
+struct scope *jinja_push_scope(struct render *r, struct scope *parent)
 {
     struct scope *s = arena_alloc(r->a, sizeof *s);
     s->parent = parent;
@@ -61,7 +51,7 @@ static struct scope *push_scope(struct render *r, struct scope *parent)
     return s;
 }
 
-static void bind(struct render *r, struct scope *s, int symbol, struct value *v)
+void jinja_bind(struct render *r, struct scope *s, int symbol, struct value *v)
 {
     for (size_t i = 0; i < s->n; i++)
         if (s->vars[i].symbol == symbol) {
@@ -103,7 +93,7 @@ static void push_arg(struct render *r, struct call *c, size_t *cap, struct value
 
 static bool eval_star(struct render *r, const struct node *star, struct call *c, size_t *cap)
 {
-    struct value *v = eval(r, star);
+    struct value *v = jinja_eval(r, star);
     struct value *list = v ? jinja_list_of(r, v) : NULL;
     if (!list || !render_step(r, list->list.n))
         return false;
@@ -114,7 +104,7 @@ static bool eval_star(struct render *r, const struct node *star, struct call *c,
 
 static bool eval_double_star(struct render *r, const struct node *n, struct call *c)
 {
-    struct value *v = eval(r, n);
+    struct value *v = jinja_eval(r, n);
     if (!v)
         return false;
     if (v->type != VALUE_DICT) {
@@ -139,14 +129,14 @@ static bool eval_double_star(struct render *r, const struct node *n, struct call
     return true;
 }
 
-static bool eval_args(struct render *r, const struct call_args *args, struct call *c)
+bool jinja_eval_args(struct render *r, const struct call_args *args, struct call *c)
 {
     *c = (struct call){0};
     if (!args)
         return true;
     size_t cap = 0;
     for (size_t i = 0; i < args->positional.n; i++) {
-        struct value *v = eval(r, args->positional.items[i]);
+        struct value *v = jinja_eval(r, args->positional.items[i]);
         if (!v)
             return false;
         push_arg(r, c, &cap, v);
@@ -156,7 +146,7 @@ static bool eval_args(struct render *r, const struct call_args *args, struct cal
     if (args->n_keywords)
         c->keywords = arena_array(r->a, args->n_keywords, sizeof *c->keywords);
     for (size_t i = 0; i < args->n_keywords; i++) {
-        struct value *v = eval(r, args->keywords[i].value);
+        struct value *v = jinja_eval(r, args->keywords[i].value);
         if (!v)
             return false;
         c->keywords[c->n_keywords++] = (struct call_keyword){args->keywords[i].name, v};
@@ -211,11 +201,11 @@ struct value *jinja_run(struct render *r, const struct builtin *b, struct value 
 }
 
 /* Runs `body` with its own buffer; the text, or NULL with *flow telling why. */
-static struct value *capture(struct render *r, const struct node_list *body, enum flow *flow)
+struct value *jinja_capture(struct render *r, const struct node_list *body, enum flow *flow)
 {
     struct buf b = {0}, *outer = r->out;
     r->out = &b;
-    *flow = run_body(r, body);
+    *flow = jinja_run_body(r, body);
     r->out = outer;
     if (*flow == FLOW_NEXT)
         return jinja_text_value(r, &b);
@@ -240,11 +230,11 @@ static bool bind_params(struct render *r, const struct node *m, struct call *c, 
     for (size_t i = 0; i < m->n_params; i++) {
         const struct param *p = &m->params[i];
         struct value *v = i < c->n ? c->args[i] : take_keyword(c, p->name);
-        if (!v && p->fallback && !(v = eval(r, p->fallback)))
+        if (!v && p->fallback && !(v = jinja_eval(r, p->fallback)))
             return false;
         if (!v)
             v = jinja_undefined(r, NULL, "parameter '%.*s' was not provided", STR_ARG(p->name));
-        bind(r, s, p->symbol, v);
+        jinja_bind(r, s, p->symbol, v);
     }
     return true;
 }
@@ -257,17 +247,23 @@ static bool bind_rest(struct render *r, const struct node *m, struct call *c, st
     if (m->uses & USES_CALLER) {
         struct value *caller = take_keyword(c, STR("caller"));
         if (caller || !lookup(r, r->t->symbol_caller) || m->type == STMT_MACRO)
-            bind(r, s, r->t->symbol_caller,
-                 caller ? caller : jinja_undefined(r, NULL, "No caller defined"));
+            jinja_bind(r, s, r->t->symbol_caller,
+                       caller ? caller : jinja_undefined(r, NULL, "No caller defined"));
     }
     if (m->uses & USES_KWARGS) {
         struct value *kwargs = value_dict(r->a);
         for (size_t i = 0; i < c->n_keywords; i++)
             dict_put(r->a, kwargs, value_str(r->a, c->keywords[i].name), c->keywords[i].value);
-        bind(r, s, r->t->symbol_kwargs, kwargs);
+        jinja_bind(r, s, r->t->symbol_kwargs, kwargs);
     } else if (c->n_keywords) {
-        render_fail(r, "TypeError", "macro '%.*s' takes no keyword argument '%.*s'", name_n, name,
-                    STR_ARG(c->keywords[0].name));
+        if (take_keyword(c, STR("caller")))
+            render_fail(r, "TypeError",
+                        "macro '%.*s' was invoked with two values for the special caller "
+                        "argument. This is most likely a bug.",
+                        name_n, name);
+        else
+            render_fail(r, "TypeError", "macro '%.*s' takes no keyword argument '%.*s'", name_n,
+                        name, STR_ARG(c->keywords[0].name));
         return false;
     }
     if (m->uses & USES_VARARGS) {
@@ -275,7 +271,7 @@ static bool bind_rest(struct render *r, const struct node *m, struct call *c, st
         varargs->tuple = true;
         for (size_t i = m->n_params; i < c->n; i++)
             list_push(r->a, varargs, c->args[i]);
-        bind(r, s, r->t->symbol_varargs, varargs);
+        jinja_bind(r, s, r->t->symbol_varargs, varargs);
     } else if (c->n > m->n_params) {
         render_fail(r, "TypeError", "macro '%.*s' takes not more than %zu argument(s)", name_n,
                     name, m->n_params);
@@ -290,17 +286,15 @@ static struct value *call_macro(struct render *r, const struct object *o, const 
     c.keywords = arena_array(r->a, c.n_keywords, sizeof *c.keywords);
     for (size_t i = 0; i < c.n_keywords; i++)
         c.keywords[i] = given->keywords[i];
-    struct scope *outer = r->scope, *s = push_scope(r, o->scope);
+    struct scope *outer = r->scope, *s = jinja_push_scope(r, o->scope);
     enum flow flow = FLOW_FAIL;
     struct value *text = NULL;
     /* Jinja hands a call block's caller over only to macros that ask for it. */
     if (bind_params(r, o->node, &c, s) && bind_rest(r, o->node, &c, s))
-        text = capture(r, &o->node->body, &flow);
+        text = jinja_capture(r, &o->node->body, &flow);
     r->scope = outer;
     return text;
 }
-
-static enum flow run_loop(struct render *r, const struct node *n, struct value *over, int depth0);
 
 static struct value *call_loop(struct render *r, const struct object *o, const struct call *c)
 {
@@ -313,7 +307,7 @@ static struct value *call_loop(struct render *r, const struct object *o, const s
     struct buf b = {0}, *out = r->out;
     r->scope = o->scope;
     r->out = &b;
-    enum flow flow = run_loop(r, o->node, c->args[0], o->depth0 + 1);
+    enum flow flow = jinja_run_loop(r, o->node, c->args[0], o->depth0 + 1);
     r->out = out;
     r->scope = outer;
     if (flow == FLOW_NEXT)
@@ -369,7 +363,7 @@ static struct value *eval_name(struct render *r, const struct node *n)
 
 static struct value *eval_attr(struct render *r, const struct node *n)
 {
-    struct value *v = eval(r, n->a);
+    struct value *v = jinja_eval(r, n->a);
     return v ? jinja_attr(r, v, n->name) : NULL;
 }
 
@@ -378,27 +372,27 @@ static struct value *eval_slice(struct render *r, struct value *v, const struct 
     struct value *parts[3] = {0};
     const struct node *nodes[3] = {slice->a, slice->b, slice->c};
     for (int i = 0; i < 3; i++)
-        if (nodes[i] && !(parts[i] = eval(r, nodes[i])))
+        if (nodes[i] && !(parts[i] = jinja_eval(r, nodes[i])))
             return NULL;
     return jinja_slice(r, v, parts[0], parts[1], parts[2]);
 }
 
 static struct value *eval_item(struct render *r, const struct node *n)
 {
-    struct value *v = eval(r, n->a);
+    struct value *v = jinja_eval(r, n->a);
     if (!v)
         return NULL;
     if (n->b->type == EXPR_SLICE)
         return eval_slice(r, v, n->b);
-    struct value *key = eval(r, n->b);
+    struct value *key = jinja_eval(r, n->b);
     return key ? jinja_item(r, v, key) : NULL;
 }
 
 static struct value *eval_call(struct render *r, const struct node *n)
 {
-    struct value *callee = eval(r, n->a);
+    struct value *callee = jinja_eval(r, n->a);
     struct call c;
-    if (!callee || !jinja_defined(r, callee) || !eval_args(r, n->args, &c))
+    if (!callee || !jinja_defined(r, callee) || !jinja_eval_args(r, n->args, &c))
         return NULL;
     return jinja_call_value(r, callee, &c);
 }
@@ -409,12 +403,12 @@ static struct value *unknown(struct render *r, const struct node *n)
                        n->type == EXPR_FILTER ? "filter" : "test", STR_ARG(n->name));
 }
 
-static struct value *apply_filter(struct render *r, const struct node *n, struct value *v)
+struct value *jinja_apply_filter(struct render *r, const struct node *n, struct value *v)
 {
     struct call c;
     if (!n->builtin)
         return unknown(r, n);
-    return v && eval_args(r, n->args, &c) ? jinja_run(r, n->builtin, v, &c) : NULL;
+    return v && jinja_eval_args(r, n->args, &c) ? jinja_run(r, n->builtin, v, &c) : NULL;
 }
 
 /* A filter, or a test; both are names called with a value and arguments. */
@@ -422,24 +416,24 @@ static struct value *eval_filter(struct render *r, const struct node *n)
 {
     if (!n->builtin)
         return unknown(r, n);
-    return apply_filter(r, n, eval(r, n->a));
+    return jinja_apply_filter(r, n, jinja_eval(r, n->a));
 }
 
-static bool eval_truthy(struct render *r, const struct node *n, bool *ret)
+bool jinja_eval_truthy(struct render *r, const struct node *n, bool *ret)
 {
-    struct value *v = eval(r, n);
+    struct value *v = jinja_eval(r, n);
     return v && jinja_truthy(r, v, ret);
 }
 
 static struct value *eval_not(struct render *r, const struct node *n)
 {
     bool yes;
-    return eval_truthy(r, n->a, &yes) ? value_bool(r->a, !yes) : NULL;
+    return jinja_eval_truthy(r, n->a, &yes) ? value_bool(r->a, !yes) : NULL;
 }
 
 static struct value *eval_sign(struct render *r, const struct node *n)
 {
-    struct value *v = eval(r, n->a);
+    struct value *v = jinja_eval(r, n->a);
     if (!v || !jinja_defined(r, v))
         return NULL;
     if (!jinja_is_number(v))
@@ -453,18 +447,18 @@ static struct value *eval_sign(struct render *r, const struct node *n)
 
 static struct value *eval_binary(struct render *r, const struct node *n)
 {
-    struct value *x = eval(r, n->a);
-    struct value *y = x ? eval(r, n->b) : NULL;
+    struct value *x = jinja_eval(r, n->a);
+    struct value *y = x ? jinja_eval(r, n->b) : NULL;
     return y ? jinja_binary(r, n->op, x, y) : NULL;
 }
 
 static struct value *eval_and_or(struct render *r, const struct node *n)
 {
-    struct value *v = eval(r, n->a);
+    struct value *v = jinja_eval(r, n->a);
     bool yes;
     if (!v || !jinja_truthy(r, v, &yes))
         return NULL;
-    return yes == (n->type == EXPR_OR) ? v : eval(r, n->b);
+    return yes == (n->type == EXPR_OR) ? v : jinja_eval(r, n->b);
 }
 
 static bool compare_two(struct render *r, int op, const struct value *x, const struct value *y,
@@ -494,11 +488,11 @@ static bool compare_two(struct render *r, int op, const struct value *x, const s
 
 static struct value *eval_compare(struct render *r, const struct node *n)
 {
-    struct value *x = eval(r, n->a);
+    struct value *x = jinja_eval(r, n->a);
     bool yes = true;
     for (size_t i = 0; x && yes && i < n->items.n; i++) {
         const struct node *operand = n->items.items[i];
-        struct value *y = eval(r, operand->a);
+        struct value *y = jinja_eval(r, operand->a);
         if (!y || !compare_two(r, operand->op, x, y, &yes))
             return NULL;
         x = y;
@@ -506,10 +500,10 @@ static struct value *eval_compare(struct render *r, const struct node *n)
     return x ? value_bool(r->a, yes) : NULL;
 }
 
-static bool join_texts(struct render *r, const struct node *n, struct buf *b)
+bool jinja_join_texts(struct render *r, const struct node *n, struct buf *b)
 {
     for (size_t i = 0; i < n->items.n; i++) {
-        struct value *v = eval(r, n->items.items[i]);
+        struct value *v = jinja_eval(r, n->items.items[i]);
         struct str s;
         if (!v || !jinja_text(r, v, &s) || !render_charge(r, s.n))
             return false;
@@ -521,7 +515,7 @@ static bool join_texts(struct render *r, const struct node *n, struct buf *b)
 static struct value *eval_concat(struct render *r, const struct node *n)
 {
     struct buf b = {0};
-    if (join_texts(r, n, &b))
+    if (jinja_join_texts(r, n, &b))
         return jinja_text_value(r, &b);
     buf_free(&b);
     return NULL;
@@ -530,12 +524,12 @@ static struct value *eval_concat(struct render *r, const struct node *n)
 static struct value *eval_cond(struct render *r, const struct node *n)
 {
     bool yes;
-    if (!eval_truthy(r, n->a, &yes))
+    if (!jinja_eval_truthy(r, n->a, &yes))
         return NULL;
     if (yes)
-        return eval(r, n->b);
+        return jinja_eval(r, n->b);
     if (n->c)
-        return eval(r, n->c);
+        return jinja_eval(r, n->c);
     /* Jinja makes this a plain Undefined, which prints as nothing, in strict mode too. */
     return r->t->mode == JINJA_TASK ? value_str(r->a, STR("")) : value_undefined(r->a);
 }
@@ -545,7 +539,7 @@ static struct value *eval_list(struct render *r, const struct node *n)
     struct value *list = value_list(r->a);
     list->tuple = n->type == EXPR_TUPLE;
     for (size_t i = 0; i < n->items.n; i++) {
-        struct value *v = eval(r, n->items.items[i]);
+        struct value *v = jinja_eval(r, n->items.items[i]);
         if (!v)
             return NULL;
         list_push(r->a, list, v);
@@ -557,8 +551,8 @@ static struct value *eval_dict(struct render *r, const struct node *n)
 {
     struct value *dict = value_dict(r->a);
     for (size_t i = 0; i < n->items.n; i++) {
-        struct value *key = eval(r, n->items.items[i]);
-        struct value *v = key ? eval(r, n->values.items[i]) : NULL;
+        struct value *key = jinja_eval(r, n->items.items[i]);
+        struct value *v = key ? jinja_eval(r, n->values.items[i]) : NULL;
         if (!v || !jinja_defined(r, key))
             return NULL;
         if (key->type > VALUE_STR)
@@ -581,7 +575,7 @@ static eval_fn *const evaluators[] = {
 };
 
 /* Every nested evaluation and statement passes here: the one place where depth is bounded. */
-static bool enter(struct render *r)
+bool jinja_enter(struct render *r)
 {
     if (++r->depth <= MAX_EVAL_DEPTH)
         return render_step(r, 1);
@@ -590,297 +584,11 @@ static bool enter(struct render *r)
     return false;
 }
 
-static struct value *eval(struct render *r, const struct node *n)
+struct value *jinja_eval(struct render *r, const struct node *n)
 {
-    struct value *v = enter(r) ? evaluators[n->type](r, n) : NULL;
+    struct value *v = jinja_enter(r) ? evaluators[n->type](r, n) : NULL;
     r->depth--;
     if (!v && !r->fail_line)
         r->fail_line = n->line;
     return v;
-}
-
-/* -- statements -- */
-
-static bool assign(struct render *r, struct scope *s, const struct node *target, struct value *v)
-{
-    if (target->type == EXPR_NAME) {
-        bind(r, s, target->symbol, v);
-        return true;
-    }
-    if (target->type == EXPR_NSREF) {
-        struct value *of = eval(r, target->a);
-        struct object *ns = jinja_as_object(of, OBJECT_NAMESPACE);
-        if (of && !ns)
-            render_fail(r, "TemplateRuntimeError",
-                        "cannot assign attribute on non-namespace object");
-        if (!ns)
-            return false;
-        dict_put(r->a, ns->self, value_str(r->a, target->name), v);
-        return true;
-    }
-    struct value *list = jinja_list_of(r, v);
-    if (!list) {
-        return false;
-    }
-    size_t want = target->items.n, got = list->list.n;
-    if (got < want)
-        render_fail(r, "ValueError", "not enough values to unpack (expected %zu, got %zu)", want,
-                    got);
-    else if (got > want)
-        render_fail(r, "ValueError", "too many values to unpack (expected %zu)", want);
-    if (got != want)
-        return false;
-    for (size_t i = 0; i < want; i++)
-        if (!assign(r, s, target->items.items[i], list->list.items[i]))
-            return false;
-    return true;
-}
-
-static enum flow run_data(struct render *r, const struct node *n)
-{
-    if (!render_charge(r, n->name.n))
-        return FLOW_FAIL;
-    buf_str(r->out, n->name);
-    return FLOW_NEXT;
-}
-
-static enum flow run_print(struct render *r, const struct node *n)
-{
-    return join_texts(r, n, r->out) ? FLOW_NEXT : FLOW_FAIL;
-}
-
-static enum flow run_if(struct render *r, const struct node *n)
-{
-    for (;;) {
-        bool yes;
-        if (!eval_truthy(r, n->a, &yes))
-            return FLOW_FAIL;
-        if (yes)
-            return run_body(r, &n->body);
-        if (n->orelse.n != 1 || n->orelse.items[0]->type != STMT_IF)
-            return run_body(r, &n->orelse);
-        n = n->orelse.items[0]; /* elif */
-    }
-}
-
-/* The items that pass the loop's own "if". */
-static struct value *filter_items(struct render *r, const struct node *n, struct value *all)
-{
-    struct value *kept = value_list(r->a);
-    struct scope *outer = r->scope;
-    for (size_t i = 0; i < all->list.n; i++) {
-        bool yes;
-        struct scope *s = push_scope(r, outer);
-        bool ok = assign(r, s, n->a, all->list.items[i]) && eval_truthy(r, n->c, &yes);
-        r->scope = outer;
-        if (!ok)
-            return NULL;
-        if (yes)
-            list_push(r->a, kept, all->list.items[i]);
-    }
-    return kept;
-}
-
-static enum flow run_loop(struct render *r, const struct node *n, struct value *over, int depth0)
-{
-    struct value *all = jinja_list_of(r, over);
-    if (all && n->c)
-        all = filter_items(r, n, all);
-    if (!all)
-        return FLOW_FAIL;
-    struct object *loop = arena_alloc(r->a, sizeof *loop);
-    *loop = (struct object){.type = OBJECT_LOOP,
-                            .node = n,
-                            .scope = r->scope,
-                            .items = all->list.items,
-                            .n_items = all->list.n,
-                            .depth0 = depth0};
-    struct value *loop_value = jinja_object(r, loop);
-    struct scope *outer = r->scope;
-    bool finished_one = false; /* as in Jinja, an iteration cut short does not count for "else" */
-    enum flow flow = FLOW_NEXT;
-    for (size_t i = 0; i < loop->n_items && flow != FLOW_BREAK && flow != FLOW_FAIL; i++) {
-        struct scope *s = push_scope(r, outer);
-        loop->position = i;
-        bind(r, s, r->t->symbol_loop, loop_value);
-        flow = render_step(r, 1) && assign(r, s, n->a, loop->items[i]) ? run_body(r, &n->body)
-                                                                       : FLOW_FAIL;
-        finished_one |= flow == FLOW_NEXT;
-    }
-    r->scope = outer;
-    if (flow == FLOW_FAIL)
-        return flow;
-    if (finished_one || !n->orelse.n)
-        return FLOW_NEXT;
-    push_scope(r, outer);
-    flow = run_body(r, &n->orelse);
-    r->scope = outer;
-    return flow;
-}
-
-static enum flow run_for(struct render *r, const struct node *n)
-{
-    struct value *over = eval(r, n->b);
-    return over ? run_loop(r, n, over, 0) : FLOW_FAIL;
-}
-
-static enum flow run_set(struct render *r, const struct node *n)
-{
-    struct value *v = eval(r, n->b);
-    return v && assign(r, r->scope, n->a, v) ? FLOW_NEXT : FLOW_FAIL;
-}
-
-/* The chain of filters that a filter block or a set block names, innermost first. */
-static struct value *apply_chain(struct render *r, const struct node *n, struct value *v)
-{
-    if (!n || !v)
-        return v;
-    return apply_filter(r, n, apply_chain(r, n->a, v));
-}
-
-static struct value *scoped_capture(struct render *r, const struct node *n, enum flow *flow)
-{
-    struct scope *outer = r->scope;
-    push_scope(r, outer);
-    struct value *v = capture(r, &n->body, flow);
-    r->scope = outer;
-    return v;
-}
-
-static enum flow run_set_block(struct render *r, const struct node *n)
-{
-    enum flow flow;
-    struct value *v = scoped_capture(r, n, &flow);
-    if (!v)
-        return flow;
-    v = apply_chain(r, n->b, v);
-    return v && assign(r, r->scope, n->a, v) ? FLOW_NEXT : FLOW_FAIL;
-}
-
-static enum flow write_value(struct render *r, struct value *v)
-{
-    struct str s;
-    if (!v || !jinja_text(r, v, &s) || !render_charge(r, s.n))
-        return FLOW_FAIL;
-    buf_str(r->out, s);
-    return FLOW_NEXT;
-}
-
-static enum flow run_filter_block(struct render *r, const struct node *n)
-{
-    enum flow flow;
-    struct value *v = scoped_capture(r, n, &flow);
-    return v ? write_value(r, apply_chain(r, n->a, v)) : flow;
-}
-
-static struct value *macro_value(struct render *r, const struct node *n)
-{
-    struct object *o = arena_alloc(r->a, sizeof *o);
-    *o = (struct object){.type = OBJECT_MACRO, .node = n, .scope = r->scope};
-    return jinja_object(r, o);
-}
-
-static enum flow run_macro(struct render *r, const struct node *n)
-{
-    bind(r, r->scope, n->symbol, macro_value(r, n));
-    return FLOW_NEXT;
-}
-
-static enum flow run_call_block(struct render *r, const struct node *n)
-{
-    struct value *callee = eval(r, n->a->a);
-    struct call c;
-    if (!callee || !jinja_defined(r, callee) || !eval_args(r, n->a->args, &c))
-        return FLOW_FAIL;
-    struct call_keyword *all = arena_array(r->a, c.n_keywords + 1, sizeof *all);
-    for (size_t i = 0; i < c.n_keywords; i++)
-        all[i] = c.keywords[i];
-    all[c.n_keywords++] = (struct call_keyword){STR("caller"), macro_value(r, n)};
-    c.keywords = all;
-    return write_value(r, jinja_call_value(r, callee, &c));
-}
-
-static enum flow run_with(struct render *r, const struct node *n)
-{
-    struct scope *outer = r->scope, *s = push_scope(r, outer);
-    enum flow flow = FLOW_NEXT;
-    r->scope = outer; /* the values do not see each other's names */
-    for (size_t i = 0; i < n->items.n && flow == FLOW_NEXT; i++) {
-        struct value *v = eval(r, n->values.items[i]);
-        if (!v || !assign(r, s, n->items.items[i], v))
-            flow = FLOW_FAIL;
-    }
-    r->scope = s;
-    if (flow == FLOW_NEXT)
-        flow = run_body(r, &n->body);
-    r->scope = outer;
-    return flow;
-}
-
-static enum flow run_scope(struct render *r, const struct node *n)
-{
-    struct scope *outer = r->scope;
-    push_scope(r, outer);
-    enum flow flow = run_body(r, &n->body);
-    r->scope = outer;
-    return flow;
-}
-
-static enum flow run_break(struct render *r, const struct node *n)
-{
-    (void)r;
-    return n->type == STMT_BREAK ? FLOW_BREAK : FLOW_CONTINUE;
-}
-
-typedef enum flow run_fn(struct render *r, const struct node *n);
-
-static run_fn *const runners[] = {
-    [STMT_DATA] = run_data,
-    [STMT_PRINT] = run_print,
-    [STMT_IF] = run_if,
-    [STMT_FOR] = run_for,
-    [STMT_SET] = run_set,
-    [STMT_SET_BLOCK] = run_set_block,
-    [STMT_MACRO] = run_macro,
-    [STMT_CALL_BLOCK] = run_call_block,
-    [STMT_FILTER_BLOCK] = run_filter_block,
-    [STMT_WITH] = run_with,
-    [STMT_SCOPE] = run_scope,
-    [STMT_BREAK] = run_break,
-    [STMT_CONTINUE] = run_break,
-};
-
-static enum flow run_body(struct render *r, const struct node_list *body)
-{
-    enum flow flow = FLOW_NEXT;
-    for (size_t i = 0; i < body->n && flow == FLOW_NEXT; i++) {
-        const struct node *n = body->items[i];
-        flow = enter(r) ? runners[n->type](r, n) : FLOW_FAIL;
-        r->depth--;
-        if (flow == FLOW_FAIL && !r->fail_line)
-            r->fail_line = n->line;
-    }
-    return flow;
-}
-
-int jinja_render(const struct jinja *t, struct arena *a, const struct value *context,
-                 struct str *ret, struct error *err)
-{
-    struct arena scratch = {0};
-    struct buf out = {0};
-    struct render r = {.a = &scratch, .t = t, .context = context, .out = &out};
-    if (t->mutates && context)
-        r.context = value_clone(&scratch, context);
-    push_scope(&r, NULL);
-    enum flow flow = run_body(&r, &t->body);
-    int code = 0;
-    if (flow == FLOW_NEXT) {
-        *ret = str_copy(a, buf_view(&out));
-    } else {
-        const char *sentence = arena_copy(&scratch, r.fail_text.p, r.fail_text.n);
-        code = jinja_error_at(t, r.fail_line, r.fail_kind, sentence, err);
-    }
-    buf_free(&out);
-    arena_free(&scratch);
-    return code;
 }

@@ -81,6 +81,7 @@ static struct node *primary(struct parser *p, bool with_namespace)
         struct str s = parser_next(p)->text;
         while (parser_is(p, TOKEN_STRING))
             s = str_cat(p->a, s, parser_next(p)->text);
+        p->t->mutates |= jinja_method_mutates(s);
         return constant(p, t->line, value_str(p->a, s));
     }
     case TOKEN_INTEGER:
@@ -151,8 +152,6 @@ static struct node *subscript(struct parser *p, struct node *of)
         if (keys->items.items[i]->type == EXPR_SLICE)
             parser_fail(p, t->line, "a slice cannot be one of several subscripts");
     n->b = parser_below(p, n, keys->items.n == 1 ? keys->items.items[0] : keys);
-    if (n->b->type == EXPR_CONST && n->b->value->type == VALUE_STR)
-        p->t->mutates |= jinja_method_mutates(n->b->value->s);
     return n;
 }
 
@@ -220,10 +219,11 @@ static struct str dotted_name(struct parser *p)
     return name;
 }
 
-static void check_known(struct parser *p, const struct node *n, const char *what)
+/* An unknown name fails the compilation, unless a condition decides whether it is reached. */
+static void check_known(struct parser *p, const struct node *n)
 {
-    if (!n->builtin && !p->conditional)
-        parser_fail_assertion(p, n->line, "No %s named '%.*s'.", what, STR_ARG(n->name));
+    if (!n->builtin && !p->conditional && !p->unknown)
+        p->unknown = n;
 }
 
 struct node *parser_filters(struct parser *p, struct node *n, bool start_inline)
@@ -238,7 +238,7 @@ struct node *parser_filters(struct parser *p, struct node *n, bool start_inline)
         f->builtin = jinja_find_filter(f->name, p->t->mode);
         if (parser_is(p, TOKEN_LPAREN))
             call_args(p, f);
-        check_known(p, f, "filter");
+        check_known(p, f);
         n = f;
     }
     return n;
@@ -289,7 +289,7 @@ static struct node *test(struct parser *p, struct node *of)
         n->args = arena_alloc(p->a, sizeof *n->args);
         parser_list_add(p, &n->args->positional, parser_below(p, n, postfix(p, primary(p, false))));
     }
-    check_known(p, n, "test");
+    check_known(p, n);
     return negated ? parser_binary(p, EXPR_NOT, 0, n->line, n, NULL) : n;
 }
 
@@ -444,6 +444,7 @@ struct node *parser_expression(struct parser *p)
 {
     parser_enter(p);
     int line = parser_peek(p)->line;
+    const struct node *unknown = p->unknown;
     struct node *n = disjunction(p);
     while (parser_skip_name(p, "if")) {
         struct node *cond = parser_node(p, EXPR_COND, line);
@@ -451,6 +452,7 @@ struct node *parser_expression(struct parser *p)
         cond->a = parser_below(p, cond, disjunction(p));
         if (parser_skip_name(p, "else"))
             cond->c = parser_below(p, cond, parser_expression(p));
+        p->unknown = unknown;
         n = cond;
     }
     p->nesting--;

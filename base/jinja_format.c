@@ -18,6 +18,7 @@ struct spec {
     bool alternate;
     int64_t width, precision; /* precision -1: none */
     char letter;              /* 0: none */
+    size_t at;                /* of the letter, for errors */
 };
 
 static bool add_padded(struct render *r, struct buf *b, struct str sign, struct str body,
@@ -235,6 +236,7 @@ static bool percent_spec(struct render *r, struct percent *p, struct spec *s)
         render_fail(r, "ValueError", "incomplete format");
         return false;
     }
+    s->at = p->at;
     s->letter = p->f.p[p->at++];
     if (left)
         s->align = '<';
@@ -258,9 +260,9 @@ static bool percent_convert(struct render *r, struct buf *b, const struct value 
     if (s->letter == 'c' && v->type == VALUE_STR && utf8_len(v->s) == 1)
         return add_text(r, b, v->s, s);
     if (!s->letter || !strchr("diuoxXeEfFgG", s->letter)) {
-        render_fail(r, "ValueError", "unsupported format character '%c' (0x%x)",
+        render_fail(r, "ValueError", "unsupported format character '%c' (0x%x) at index %zu",
                     isprint((unsigned char)s->letter) ? s->letter : '?',
-                    (unsigned)(unsigned char)s->letter);
+                    (unsigned)(unsigned char)s->letter, s->at);
         return false;
     }
     bool whole = strchr("diuoxX", s->letter) != NULL;

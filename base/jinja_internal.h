@@ -259,10 +259,30 @@ struct value *render_fail(struct render *r, const char *kind, const char *format
 bool render_charge(struct render *r, uint64_t bytes);
 bool render_step(struct render *r, uint64_t n);
 
+/* How a statement ended. */
+enum flow { FLOW_NEXT, FLOW_FAIL, FLOW_BREAK, FLOW_CONTINUE };
+
+/* jinja_run.c */
+enum flow jinja_run_body(struct render *r, const struct node_list *body);
+enum flow jinja_run_loop(struct render *r, const struct node *n, struct value *over, int depth0);
+
 /* jinja_eval.c */
+bool jinja_enter(struct render *r); /* one level deeper; r->depth-- when done, failed or not */
+struct scope *jinja_push_scope(struct render *r, struct scope *parent);
+void jinja_bind(struct render *r, struct scope *s, int symbol, struct value *v);
+struct value *jinja_eval(struct render *r, const struct node *n);
+bool jinja_eval_truthy(struct render *r, const struct node *n, bool *ret);
+bool jinja_eval_args(struct render *r, const struct call_args *args, struct call *c);
+struct value *jinja_apply_filter(struct render *r, const struct node *n, struct value *v);
+bool jinja_join_texts(struct render *r, const struct node *n, struct buf *b); /* str() of items */
+/* Runs `body` with its own buffer; the text, or NULL with *flow telling why. */
+struct value *jinja_capture(struct render *r, const struct node_list *body, enum flow *flow);
 struct value *jinja_call_value(struct render *r, struct value *callee, const struct call *c);
 struct value *jinja_run(struct render *r, const struct builtin *b, struct value *self,
                         const struct call *c);
+
+/* jinja_tests.c: ns.name = v; in chat mode no name may begin with an underscore. */
+bool jinja_namespace_set(struct render *r, struct object *ns, struct str name, struct value *v);
 
 /* jinja_ops.c */
 struct value *jinja_object(struct render *r, struct object *o);
@@ -295,6 +315,9 @@ struct str jinja_type_words(const struct value *v); /* "list object", as Jinja's
 int64_t jinja_integer(const struct value *v);       /* of an int or bool */
 void jinja_escape(struct buf *b, struct str s);     /* & < > ' " for HTML */
 
+/* jinja_sequences.c: sorted(list), by Python's order. */
+struct value *jinja_sorted(struct render *r, const struct value *list, struct value *reverse);
+
 /* jinja_methods.c: what filters share with methods. Character classes are Python's. */
 bool jinja_int_arg(struct render *r, const struct value *v, int64_t fallback, int64_t *ret);
 bool jinja_str_arg(struct render *r, const struct value *v, struct str *ret); /* v is a string */
@@ -313,7 +336,17 @@ enum { PAD_LEFT = 1, PAD_RIGHT = 2, PAD_BOTH = 3 };
 struct value *jinja_percent(struct render *r, struct str format, struct value *args);
 struct value *jinja_format(struct render *r, struct str format, const struct call *c);
 
+/* jinja_filters.c, jinja_markup.c */
+bool jinja_subject(struct render *r, const struct value *v, struct str *ret); /* str(v), charged */
+builtin_fn jinja_filter_striptags, jinja_filter_urlencode, jinja_filter_tojson_task,
+    jinja_filter_tojson_chat;
+
+/* jinja_containers.c */
+void jinja_reverse(struct value *list);
+
 /* Tables. */
+extern const struct builtin jinja_str_methods[];
+extern const size_t jinja_n_str_methods;
 const struct builtin *jinja_find_filter(struct str name, enum jinja_mode mode);
 extern const struct builtin jinja_text_filters[], jinja_sequence_filters[];
 extern const size_t jinja_n_text_filters, jinja_n_sequence_filters;

@@ -525,7 +525,10 @@ struct value *jinja_method(struct render *r, struct value *v, struct str name)
         return NULL;
     if (v->type == VALUE_LIST && v->tuple && jinja_method_mutates(name))
         return NULL;
-    if (r->t->mode == JINJA_CHAT && v->type != VALUE_OTHER && jinja_method_mutates(name))
+    /* Chat templates run in a sandbox that allows no changes. A task template whose text does not
+     * name the method, but makes its name up, would change the caller's context. */
+    bool changes = v->type != VALUE_OTHER && jinja_method_mutates(name);
+    if (changes && (r->t->mode == JINJA_CHAT || !r->t->mutates))
         return jinja_undefined(r, "SecurityError",
                                "access to attribute '%.*s' of '%s' object is unsafe.",
                                STR_ARG(name), value_type_name(v));
@@ -561,7 +564,8 @@ static bool index_of(const struct value *key, size_t n, size_t *ret)
 
 struct value *jinja_item(struct render *r, struct value *v, struct value *key)
 {
-    if (!jinja_defined(r, v) || (r->t->mode == JINJA_TASK && !jinja_defined(r, key)))
+    bool hashed = v->type == VALUE_DICT && r->t->mode == JINJA_TASK;
+    if (!jinja_defined(r, v) || (hashed && !jinja_defined(r, key)))
         return NULL;
     struct value *found = NULL;
     size_t i;

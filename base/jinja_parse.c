@@ -389,6 +389,10 @@ int jinja_parse(struct arena *a, const struct tokens *tokens, struct jinja *t, s
     t->symbol_varargs = parser_symbol(&p, STR("varargs"));
     t->symbol_kwargs = parser_symbol(&p, STR("kwargs"));
     t->body = subparse(&p, NULL);
+    if (p.unknown)
+        parser_fail_assertion(&p, p.unknown->line, "No %s named '%.*s'.",
+                              p.unknown->type == EXPR_FILTER ? "filter" : "test",
+                              STR_ARG(p.unknown->name));
     if (!p.failed)
         return 0;
     return error_set(err, E_INPUT, "%s", mine.msg);

@@ -25,9 +25,10 @@ struct parser {
     struct error *err;
     struct open_block *open;
     int nesting, loops;
-    bool conditional;      /* inside an if: an unknown filter is an error only when it is reached */
-    unsigned uses;         /* USES_... seen since the innermost macro began */
-    struct value *symbols; /* dict: name -> number */
+    bool conditional; /* inside an if: an unknown filter is an error only when it is reached */
+    const struct node *unknown; /* the first filter or test of no known name */
+    unsigned uses;              /* USES_... seen since the innermost macro began */
+    struct value *symbols;      /* dict: name -> number */
 };
 
 void parser_fail(struct parser *p, int line, const char *format, ...)

@@ -150,6 +150,12 @@ static struct value *sorted_list(struct render *r, const struct value *list, con
     return out;
 }
 
+struct value *jinja_sorted(struct render *r, const struct value *list, struct value *reverse)
+{
+    struct key k = {.case_sensitive = true};
+    return sorted_list(r, list, &k, reverse);
+}
+
 static struct value *filter_sort(struct render *r, struct value *self, const struct call *c)
 {
     struct key k;
@@ -162,10 +168,11 @@ static struct value *filter_sort(struct render *r, struct value *self, const str
 static struct value *filter_dictsort(struct render *r, struct value *self, const struct call *c)
 {
     struct key k;
+    if (!jinja_defined(r, self))
+        return NULL;
     if (self->type != VALUE_DICT)
-        return jinja_attr(r, self, STR("items"))
-                   ? render_fail(r, "TypeError", "dictsort needs a dict")
-                   : NULL;
+        return render_fail(r, "AttributeError", "'%s' object has no attribute 'items'",
+                           value_type_name(self));
     struct str by = STR("key");
     if (c->args[1] && !jinja_str_arg(r, c->args[1], &by))
         return NULL;

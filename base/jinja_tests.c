@@ -326,11 +326,36 @@ static struct value *object(struct render *r, enum object_type type, struct valu
     return jinja_object(r, o);
 }
 
+static bool check_namespace_name(struct render *r, struct str name)
+{
+    if (r->t->mode != JINJA_CHAT || !name.n || name.p[0] != '_')
+        return true;
+    render_fail(r, "SecurityError",
+                "Chat templates cannot store underscore-prefixed attributes on a namespace, but "
+                "got '%.*s'. Please rename the attribute.",
+                STR_ARG(name));
+    return false;
+}
+
+bool jinja_namespace_set(struct render *r, struct object *ns, struct str name, struct value *v)
+{
+    if (!check_namespace_name(r, name))
+        return false;
+    dict_put(r->a, ns->self, value_str(r->a, name), v);
+    return true;
+}
+
 static struct value *global_namespace(struct render *r, struct value *self, const struct call *c)
 {
     (void)self;
     struct value *dict = value_dict(r->a);
-    return fill_dict(r, dict, c) ? object(r, OBJECT_NAMESPACE, dict) : NULL;
+    if (!fill_dict(r, dict, c))
+        return NULL;
+    for (size_t i = 0; i < dict->dict.n; i++)
+        if (dict->dict.entries[i].key->type == VALUE_STR &&
+            !check_namespace_name(r, dict->dict.entries[i].key->s))
+            return NULL;
+    return object(r, OBJECT_NAMESPACE, dict);
 }
 
 static struct value *global_cycler(struct render *r, struct value *self, const struct call *c)

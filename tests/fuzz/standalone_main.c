@@ -17,6 +17,8 @@ static const char *const seeds[] = {
     "{'a': [1, (2,), None], \"b\": 'it''s', 3: -0x1f, (1, 'x'): r'\\n'}",
     "(?P<n>a+)\\s[^x-z]{,3}(?=b)|\\Z\n<\\g<n>\\1>\naa b aaa \xc3\xa9",
     "(?i:'s|'t)|[^\\r\\n\\p{L}]?\\p{L}+|\\s+(?!\\S)\n-\nI's here  ",
+    "0{% for m in messages if m.role != 'x' -%}\n{{ loop.index ~ m['content']|trim }}{% endfor %}",
+    "1{% macro f(a, b=[1, 2]) %}{{ a[::-1] }}{{ b|join(', ') }}{% endmacro %}{{ f('x' * n, b=d) }}",
 };
 enum { N_SEEDS = sizeof seeds / sizeof *seeds, ROUNDS = 4000, MAX_FILE = 1 << 20 };
 
