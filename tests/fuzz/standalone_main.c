@@ -15,6 +15,20 @@ static const char *const seeds[] = {
     "task: arc\nlist: &l [1, 0x1f, 1:30, yes, ~, .inf]\nmap: {<<: *m, k: !function u.f}\n",
     "base: &b {x: 1}\nuse:\n  <<: *b\n  text: |\n    one\n    two\n? key\n: >-\n  folded\n",
     "{'a': [1, (2,), None], \"b\": 'it''s', 3: -0x1f, (1, 'x'): r'\\n'}",
+    "{\"added_tokens\": [{\"id\": 5, \"content\": \"<s>\", \"special\": true}], \"pre_tokenizer\": "
+    "{\"type\": \"ByteLevel\"}, \"decoder\": {\"type\": \"ByteLevel\"}, \"model\": {\"type\": "
+    "\"BPE\", \"vocab\": {\"e\": 0, \"t\": 1, \"et\": 2, \"\\u0120\": 3, \"\\u00c3\": 4}, "
+    "\"merges\": [\"e "
+    "t\"]}}",
+    "{\"normalizer\": {\"type\": \"Prepend\", \"prepend\": \"_\"}, \"pre_tokenizer\": {\"type\": "
+    "\"Split\", "
+    "\"pattern\": {\"Regex\": \"[a-z]+\"}, \"behavior\": \"MergedWithNext\"}, \"decoder\": "
+    "{\"type\": "
+    "\"Sequence\", \"decoders\": [{\"type\": \"ByteFallback\"}, {\"type\": \"Fuse\"}, {\"type\": "
+    "\"Strip\", \"content\": \"_\", \"start\": 1, \"stop\": 1}]}, \"model\": {\"type\": \"BPE\", "
+    "\"vocab\": "
+    "{\"_\": 0, \"e\": 1, \"_e\": 2, \"<0xC3>\": 3, \"<0x6F>\": 4}, \"merges\": [[\"_\", \"e\"]], "
+    "\"byte_fallback\": true}}",
     "(?P<n>a+)\\s[^x-z]{,3}(?=b)|\\Z\n<\\g<n>\\1>\naa b aaa \xc3\xa9",
     "(?i:'s|'t)|[^\\r\\n\\p{L}]?\\p{L}+|\\s+(?!\\S)\n-\nI's here  ",
     "0{% for m in messages if m.role != 'x' -%}\n{{ loop.index ~ m['content']|trim }}{% endfor %}",
