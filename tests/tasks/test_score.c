@@ -434,6 +434,27 @@ static void humaneval_instruct(void)
     scoring_close(t->scoring);
 }
 
+/* Where there is no bubblewrap the task is refused before anything runs. */
+static void humaneval_refused(void)
+{
+    struct task *t = opened(make(OUTPUT_GENERATE_UNTIL, humaneval_metrics, take_first));
+    struct task *harmless =
+        opened(make(OUTPUT_GENERATE_UNTIL, "{\"exact_match\": {}}", take_first));
+    char *path = mem_strdup(getenv("PATH") ? getenv("PATH") : "");
+    struct response r = {.text = STR("x")};
+    struct scored s;
+    struct error err;
+    setenv("PATH", "/nonexistent", 1);
+    EXPECT_ERROR(task_check(t, &err), &err, E_UNSUPPORTED, "task \"made\"");
+    EXPECT(strstr(err.msg, "apt install bubblewrap") && strstr(err.msg, "--allow-unsandboxed"));
+    EXPECT_ERROR(score(t, humaneval_doc, &r, 1, &s, &err), &err, E_UNSUPPORTED, "document 3");
+    EXPECT_OK(task_check(harmless, &err), &err);
+    setenv("PATH", path, 1);
+    free(path);
+    scoring_close(t->scoring);
+    scoring_close(harmless->scoring);
+}
+
 /* ---- definitions that are wrong ---- */
 
 static void wrong_definitions(void)
@@ -508,4 +529,5 @@ CHECK_MAIN({"multiple choice", multiple_choice}, {"gold answers", golds},
            {"several references", several_references},
            {"references by number", references_by_number}, {"filter steps", steps},
            {"humaneval", humaneval}, {"humaneval, instruct", humaneval_instruct},
-           {"wrong definitions", wrong_definitions}, {"wrong responses", wrong_responses})
+           {"humaneval, refused", humaneval_refused}, {"wrong definitions", wrong_definitions},
+           {"wrong responses", wrong_responses})
