@@ -244,11 +244,13 @@ static bool bind_rest(struct render *r, const struct node *m, struct call *c, st
 {
     int name_n = m->name.n ? (int)m->name.n : 4;
     const char *name = m->name.n ? m->name.p : "None";
-    if (m->uses & USES_CALLER) {
+    bool own_caller = false; /* a parameter of that name, with a default */
+    for (size_t i = 0; i < m->n_params; i++)
+        own_caller |= m->params[i].symbol == r->t->symbol_caller;
+    if (m->uses & USES_CALLER && !own_caller) {
         struct value *caller = take_keyword(c, STR("caller"));
-        if (caller || !lookup(r, r->t->symbol_caller) || m->type == STMT_MACRO)
-            jinja_bind(r, s, r->t->symbol_caller,
-                       caller ? caller : jinja_undefined(r, NULL, "No caller defined"));
+        jinja_bind(r, s, r->t->symbol_caller,
+                   caller ? caller : jinja_undefined(r, NULL, "No caller defined"));
     }
     if (m->uses & USES_KWARGS) {
         struct value *kwargs = value_dict(r->a);

@@ -150,6 +150,10 @@ static void signature(struct parser *p, struct node *n)
             param.fallback = parser_below(p, n, parser_expression(p));
         else if (n->n_params && n->params[n->n_params - 1].fallback)
             parser_fail(p, parser_peek(p)->line, "non-default argument follows default argument");
+        if (!param.fallback && param.symbol == p->t->symbol_caller)
+            parser_fail_assertion(p, t->line,
+                                  "When defining macros or call blocks the special \"caller\" "
+                                  "argument must be omitted or be given a default.");
         if (n->n_params == cap) {
             cap = cap ? 2 * cap : 4;
             struct param *more = arena_array(p->a, cap, sizeof *more);

@@ -230,6 +230,10 @@ static void statements(void)
          "[1]"},
         {JINJA_TASK, "{% set x = 1 %}{% macro m() %}{{ x }}{% endmacro %}{% set x = 2 %}{{ m() }}",
          "2"},
+        {JINJA_TASK,
+         "{% macro m(caller=none) %}{{ caller() if caller else 'no' }}{% endmacro %}{{ m() }}"
+         "{% call m() %}yes{% endcall %}",
+         "noyes"},
         {JINJA_TASK, "{% with a = 1, b = 2 %}{{ a + b }}{% endwith %}", "3"},
         {JINJA_TASK, "{% filter upper %}a{{ none }}{% endfilter %}", "ANONE"},
         {JINJA_CHAT, "{% generation %}x{% endgeneration %}", "x"},
