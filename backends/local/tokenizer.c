@@ -41,12 +41,15 @@ void tokenizer_free(struct tokenizer *t)
 
 void tokenizer_add(struct tokenizer *t, const struct added_token *token)
 {
-    for (size_t i = 0; i < t->added.n; i++)
-        if (t->added.items[i].id == token->id) {
-            t->added.items[i].special |= token->special;
-            return;
-        }
+    if (!t->added_at)
+        t->added_at = arena_array(&t->arena, (size_t)t->vocab.n, sizeof *t->added_at);
+    uint32_t *at = t->added_at + token->id;
+    if (*at) {
+        t->added.items[*at - 1].special |= token->special;
+        return;
+    }
     *ARRAY_PUSH(&t->added) = *token;
+    *at = (uint32_t)t->added.n;
 }
 
 void tokenizer_set_template(struct tokenizer *t, bool add_bos, bool add_eos)
@@ -69,9 +72,8 @@ static bool holds(const struct id_list *ids, int32_t id)
 static const char *text_of(struct tokenizer *t, int32_t id)
 {
     struct str s = tokenizer_spelling(t, id);
-    for (size_t i = 0; i < t->added.n; i++)
-        if (t->added.items[i].id == id)
-            s = t->added.items[i].content;
+    if (id >= 0 && t->added_at && t->added_at[id])
+        s = t->added.items[t->added_at[id] - 1].content;
     return arena_copy(&t->arena, s.p ? s.p : "", s.n);
 }
 
@@ -124,10 +126,11 @@ const struct tokenizer_info *tokenizer_info(const struct tokenizer *t)
 
 int32_t tokenizer_find(const struct tokenizer *t, struct str spelling)
 {
-    for (size_t i = 0; i < t->added.n; i++)
+    int32_t id = vocab_find(&t->vocab, spelling);
+    for (size_t i = 0; id < 0 && i < t->added.n; i++)
         if (str_eq(t->added.items[i].content, spelling))
-            return t->added.items[i].id;
-    return vocab_find(&t->vocab, spelling);
+            id = t->added.items[i].id;
+    return id;
 }
 
 static bool is_id(const struct tokenizer *t, int32_t id)

@@ -116,10 +116,8 @@ static struct added_match with_space(const struct added_token *token, struct str
 {
     struct added_match m = {token, start, end};
     size_t i = start;
-    while (token->lstrip && i > 0 && char_is_white(cp_before(text, &i)))
+    while (token->lstrip && i > floor && char_is_white(cp_before(text, &i)))
         m.start = i;
-    if (m.start < floor)
-        m.start = floor;
     i = end;
     while (token->rstrip && i < text.n && char_is_white(utf8_next(text, &i)))
         m.end = i;

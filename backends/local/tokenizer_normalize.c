@@ -5,6 +5,9 @@
 
 #include "base/utf8.h"
 
+#define MAX_REPLACED                                                                               \
+    ((size_t)1 << 29) /* bytes: a few steps of a hostile file could double it often */
+
 static bool all_ascii(struct str s)
 {
     unsigned char any = 0;
@@ -45,12 +48,16 @@ int replace_all(const struct replacement *r, struct arena *a, struct str text, s
     }
     struct buf b = {0};
     size_t at = 0;
-    for (; found == 1; found = next_match(r, text, at, &m, err)) {
+    for (; found == 1 && b.n <= MAX_REPLACED; found = next_match(r, text, at, &m, err)) {
         buf_add(&b, text.p + at, m.start - at);
         buf_str(&b, r->content);
         at = m.end;
     }
     buf_add(&b, text.p + at, text.n - at);
+    if (b.n > MAX_REPLACED)
+        found =
+            error_set(err, E_INPUT, "the tokenizer's replacements make a text longer than %zu MiB",
+                      MAX_REPLACED >> 20);
     if (found == 0)
         *ret = buf_take(&b, a);
     buf_free(&b);

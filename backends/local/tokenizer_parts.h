@@ -262,6 +262,7 @@ struct tokenizer {
     bool *special;      /* [vocab.n] skipped when special tokens are */
     struct bpe bpe;
     struct added_list added;
+    uint32_t *added_at; /* [vocab.n] 1 + the token's place in `added`; 0: it is none */
     struct added_trie raw_trie, normalized_trie;
     struct norm_list norm;
     struct pre_list pre;
