@@ -189,7 +189,7 @@ static struct value *filter_filesizeformat(struct render *r, struct value *self,
     if (f == 1)
         return text(r, STR("1 Byte"));
     if (!(f >= base))
-        return text(r, str_printf(r->a, "%.0f Bytes", trunc(f)));
+        return text(r, str_printf(r->a, "%.0f Bytes", trunc(f) + 0.0));
     int i = 0;
     for (unit = base * base; i < 7 && f >= unit; i++)
         unit *= base;

@@ -309,9 +309,11 @@ static bool percent_all(struct render *r, struct percent *p, struct buf *b)
         else if ((!v && !(v = percent_arg(r, p))) || !percent_convert(r, b, v, &s))
             return false;
     }
-    size_t n = p->args->type == VALUE_LIST && p->args->tuple                ? p->args->list.n
-               : p->args->type == VALUE_DICT || p->args->type == VALUE_LIST ? p->used
-                                                                            : 1;
+    /* What could be a mapping may go unused. */
+    bool tuple = p->args->type == VALUE_LIST && p->args->tuple;
+    bool mapping = p->args->type == VALUE_DICT || p->args->type == VALUE_LIST ||
+                   p->args->type == VALUE_UNDEFINED;
+    size_t n = tuple ? p->args->list.n : mapping ? p->used : 1;
     if (p->used < n) {
         render_fail(r, "TypeError", "not all arguments converted during string formatting");
         return false;

@@ -412,7 +412,10 @@ struct value *jinja_slice(struct render *r, struct value *v, struct value *from,
     if (step == 0)
         return render_fail(r, "ValueError", "slice step cannot be zero");
     if (v->type != VALUE_STR && v->type != VALUE_LIST)
-        return jinja_undefined(r, NULL, "%.*s has no element slice", STR_ARG(jinja_type_words(v)));
+        return render_fail(r, "TypeError",
+                           v->type == VALUE_DICT ? "unhashable type: 'slice'"
+                                                 : "'%s' object is not subscriptable",
+                           value_type_name(v));
     size_t length = v->type == VALUE_STR ? utf8_len(v->s) : v->list.n;
     int64_t start;
     size_t n = slice_range((int64_t)length, from, to, step, &start);
@@ -523,7 +526,7 @@ struct value *jinja_method(struct render *r, struct value *v, struct str name)
     }
     if (!b)
         return NULL;
-    if (v->type == VALUE_LIST && v->tuple && jinja_method_mutates(name))
+    if (v->type == VALUE_LIST && v->tuple && !str_eqz(name, "index") && !str_eqz(name, "count"))
         return NULL;
     /* Chat templates run in a sandbox that allows no changes. A task template whose text does not
      * name the method, but makes its name up, would change the caller's context. */

@@ -293,6 +293,15 @@ static struct value *named_argument(const struct call *c, const char *name)
     return NULL;
 }
 
+/* What map and select run over: nothing, when the value is false, whatever its type. */
+static struct value *true_list_of(struct render *r, struct value *v)
+{
+    bool yes;
+    if (!jinja_truthy(r, v, &yes))
+        return NULL;
+    return yes ? jinja_list_of(r, v) : value_list(r->a);
+}
+
 static const struct builtin *by_name(struct render *r, struct value *name, bool filter)
 {
     struct str s;
@@ -307,7 +316,7 @@ static const struct builtin *by_name(struct render *r, struct value *name, bool 
 
 static struct value *filter_map(struct render *r, struct value *self, const struct call *c)
 {
-    struct value *list = jinja_list_of(r, self), *out = value_list(r->a);
+    struct value *list = true_list_of(r, self), *out = value_list(r->a);
     struct value *attribute = c->n ? NULL : named_argument(c, "attribute");
     struct value *fallback = named_argument(c, "default");
     if (!list || !list->list.n)
@@ -335,7 +344,7 @@ static struct value *filter_map(struct render *r, struct value *self, const stru
 static struct value *select_items(struct render *r, struct value *self, const struct call *c,
                                   bool by_attribute, bool keep)
 {
-    struct value *list = jinja_list_of(r, self), *out = value_list(r->a);
+    struct value *list = true_list_of(r, self), *out = value_list(r->a);
     size_t first = by_attribute;
     if (!list || !list->list.n)
         return list;

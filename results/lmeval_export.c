@@ -83,6 +83,20 @@ static struct value *arguments(struct arena *a, const struct sample_writer *w,
     return all;
 }
 
+/* One response as text: what was generated, or a log-probability and whether it is greedy. */
+static struct value *response_text(struct arena *a, const struct request_row *q)
+{
+    if (generates(q))
+        return value_str(a, q->response);
+    struct value *logprob = float_text(a, q->logprob_nats);
+    if (!q->continuation.n)
+        return logprob;
+    struct value *pair = value_list(a);
+    list_push(a, pair, logprob);
+    list_push(a, pair, value_strz(a, q->is_greedy ? "True" : "False"));
+    return pair;
+}
+
 /* A list a request, which holds an answer a repeat, all of it as text. */
 static struct value *resps(struct arena *a, const struct sample_view *v)
 {
@@ -93,19 +107,7 @@ static struct value *resps(struct arena *a, const struct sample_view *v)
             one = value_list(a);
             list_push(a, all, one);
         }
-        if (generates(q)) {
-            list_push(a, one, value_str(a, q->response));
-            continue;
-        }
-        struct value *logprob = float_text(a, q->logprob_nats);
-        if (!q->continuation.n) {
-            list_push(a, one, logprob);
-            continue;
-        }
-        struct value *pair = value_list(a);
-        list_push(a, pair, logprob);
-        list_push(a, pair, value_strz(a, q->is_greedy ? "True" : "False"));
-        list_push(a, one, pair);
+        list_push(a, one, response_text(a, q));
     }
     return all;
 }
@@ -121,15 +123,19 @@ static struct value *as_text(struct arena *a, const struct value *v)
     return ret;
 }
 
+/* Where a filter left no trace the first response of each request is what it let through. */
 static struct value *filtered_resps(struct arena *a, const struct sample_writer *w,
                                     const struct sample_view *v, const struct value *filtered)
 {
-    struct value *ret = as_text(a, dict_get(filtered, w->filter));
-    bool wrap = ret->type != VALUE_LIST || (v->n_requests && generates(&v->requests[0].row));
-    if (!wrap)
-        return ret;
+    const struct value *found = dict_get(filtered, w->filter);
     struct value *list = value_list(a);
-    list_push(a, list, ret);
+    bool generated = v->n_requests > 0 && generates(&v->requests[0].row);
+    if (found && found->type == VALUE_LIST && !generated)
+        return as_text(a, found);
+    if (found)
+        list_push(a, list, as_text(a, found));
+    for (int i = 0; !found && i < v->n_requests && !(generated && i > 0); i++)
+        list_push(a, list, response_text(a, &v->requests[i].row));
     return list;
 }
 
@@ -211,18 +217,37 @@ static int write_line(void *arg, const struct sample_view *v, struct error *err)
     return r;
 }
 
+/* The filters in the task's order, as the first sample that has scores shows them. */
 struct first_filters {
     struct arena *a;
-    struct value *filters;
+    struct value *names; /* a list; NULL: no such sample yet */
 };
 
-/* The filters in the task's order, as the first sample has them. */
+static bool has_name(const struct value *list, const char *name)
+{
+    for (size_t i = 0; i < list->list.n; i++)
+        if (str_eqz(list->list.items[i]->s, name))
+            return true;
+    return false;
+}
+
 static int note_filters(void *arg, const struct sample_view *v, struct error *err)
 {
     struct first_filters *f = arg;
-    return f->filters || v->error ? 0
-                                  : json_parse(f->a, str_copy(f->a, v->filtered_json),
-                                               "stored filtered answers", &f->filters, err);
+    struct value *filtered;
+    if (f->names || v->error)
+        return 0;
+    int r = json_parse(f->a, str_copy(f->a, v->filtered_json), "stored filtered answers", &filtered,
+                       err);
+    if (r < 0)
+        return r;
+    f->names = value_list(f->a);
+    for (size_t i = 0; filtered->type == VALUE_DICT && i < filtered->dict.n; i++)
+        list_push(f->a, f->names, filtered->dict.entries[i].key);
+    for (int i = 0; i < v->n_scores; i++)
+        if (!has_name(f->names, v->scores[i].filter))
+            list_push(f->a, f->names, value_str(f->a, str_copy(f->a, str_of(v->scores[i].filter))));
+    return 0;
 }
 
 static int write_samples(struct store *s, struct arena *a, struct sample_writer *w,
@@ -231,13 +256,11 @@ static int write_samples(struct store *s, struct arena *a, struct sample_writer 
     const struct part *p = w->part;
     struct first_filters first = {a, NULL};
     int r = 0;
-    for (int64_t upto = 1; r == 0 && !first.filters && upto < 2 * p->n_eval; upto *= 2)
+    for (int64_t upto = 1; r == 0 && !first.names && upto < 2 * p->n_eval; upto *= 2)
         r = query_samples(s, p->e.id, upto < p->n_eval ? upto : p->n_eval, note_filters, &first,
                           err);
-    size_t n = first.filters && first.filters->type == VALUE_DICT ? first.filters->dict.n : 0;
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        const struct value *key = first.filters->dict.entries[i].key;
-        w->filter = str_copy(a, value_tostr(a, key)).p;
+    for (size_t i = 0; r == 0 && first.names && i < first.names->list.n; i++) {
+        w->filter = str_copy(a, first.names->list.items[i]->s).p;
         r = query_samples(s, p->e.id, p->n_eval, write_line, w, err);
     }
     return r;

@@ -9,7 +9,7 @@
 #include "results/report_data.h"
 #include "results/store_sql.h"
 
-#define FLIPS_A_PAIR  200  /* answers shown for two models, over all tasks */
+#define FLIPS_SHOWN   600  /* changed answers on the whole page, some 4 KB each */
 #define PROMPT_SHOWN  3000 /* bytes of a prompt's end; its beginning is mostly examples */
 #define ANSWER_SHOWN  3000
 #define CHOICES_SHOWN 20
@@ -479,8 +479,6 @@ static bool shows_flips(const struct comparison_list *l, size_t i)
     const struct comparison *c = &l->items[i];
     if (c->is_group || !c->is_01 || c->lost + c->gained == 0)
         return false;
-    if (i == 0)
-        return true;
     for (size_t k = 0; k < i; k++) {
         const struct comparison *before = &l->items[k];
         if (before->is_01 && before->evaluation_a == c->evaluation_a &&
@@ -490,6 +488,7 @@ static bool shows_flips(const struct comparison_list *l, size_t i)
     return true;
 }
 
+/* The page's share of changed answers is divided among the pairs, then among a pair's tasks. */
 static int flips(struct page *p, const struct report_model *m, struct error *err)
 {
     const struct comparison_list *l = &m->comparison;
@@ -498,15 +497,18 @@ static int flips(struct page *p, const struct report_model *m, struct error *err
         n_tasks += shows_flips(l, i);
     if (n_tasks == 0 || p->o->max_flips <= 0)
         return 0;
-    int max = FLIPS_A_PAIR / 2 / n_tasks;
+    int share = FLIPS_SHOWN / 2 / (p->report.n_models - 1);
+    int max = share / n_tasks;
     max = max < 1 ? 1 : max > p->o->max_flips ? p->o->max_flips : max;
     PUTF(p,
-         "<h3>Answers that changed</h3>\n<p class=\"soft\">Up to %d a task each way; "
+         "<h3>Answers that changed</h3>\n<p class=\"soft\">Up to %d a task each way%s; "
          "<code>assay show</code> has them all.</p>\n<div class=\"stack\">\n",
-         max);
-    for (size_t i = 0; r == 0 && i < l->n; i++)
-        if (shows_flips(l, i))
+         max, n_tasks > share ? ", and not of every task" : "");
+    for (size_t i = 0; r == 0 && i < l->n && share > 0; i++)
+        if (shows_flips(l, i)) {
             r = flips_of_task(p, m, &l->items[i], max, err);
+            share -= max;
+        }
     put(p, "</div>\n");
     return r;
 }

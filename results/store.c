@@ -85,12 +85,20 @@ static void remove_database(const char *path)
     arena_free(&a);
 }
 
+/* A store may come from somebody else: its schema may call nothing that is not harmless. */
+static void set_up(sqlite3 *db)
+{
+    sqlite3_busy_timeout(db, BUSY_MS);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+}
+
 /* A reader of a WAL database writes the shared index beside it. Where the folder forbids that and
  * no log is left to be read, the file alone is the whole database. */
 static int open_immutable(struct store *s, struct error *err)
 {
     struct buf uri = {0};
-    buf_puts(&uri, "file:");
+    buf_puts(&uri, s->sql.path[0] == '/' ? "file://" : "file:");
     for (const char *p = s->sql.path; *p; p++)
         if (strchr("%?#", *p))
             buf_printf(&uri, "%%%02x", (unsigned)*p);
@@ -102,7 +110,10 @@ static int open_immutable(struct store *s, struct error *err)
     int rc = sqlite3_open_v2(uri.p, &s->sql.db,
                              SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
     buf_free(&uri);
-    return rc == SQLITE_OK ? 0 : sql_error(&s->sql, "read", err);
+    if (rc != SQLITE_OK)
+        return sql_error(&s->sql, "read", err);
+    set_up(s->sql.db);
+    return 0;
 }
 
 static bool has_log(const char *path)
@@ -129,7 +140,7 @@ static int open_database(struct store *s, enum store_mode mode, struct error *er
                                           : SQLITE_OPEN_READONLY;
     if (sqlite3_open_v2(path, &s->sql.db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return sql_error(&s->sql, "open", err);
-    sqlite3_busy_timeout(s->sql.db, BUSY_MS);
+    set_up(s->sql.db);
     if (mode == STORE_WRITE)
         return 0;
     int rc = sqlite3_exec(s->sql.db, "PRAGMA query_only = ON; SELECT 1 FROM sqlite_schema", NULL,

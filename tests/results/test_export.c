@@ -181,5 +181,39 @@ static void writes_generation(void)
     fixture_end();
 }
 
+/* A perplexity keeps its words beside the log-likelihood, and needs no filter to be exported. */
+static void writes_rolling(void)
+{
+    struct store *s = fixture_open(&err);
+    struct arena a = {0};
+    struct evaluation e = fixture_evaluation("h", "m", "wikitext");
+    e.output_type = "loglikelihood_rolling";
+    int64_t id = 0;
+    EXPECT_OK(store_evaluation(s, &e, &id, &err), &err);
+    struct request_row q = {.prompt = STR("some text"), .logprob_nats = -12.5};
+    struct score_row c = {"word_perplexity", "none", -12.5, 2};
+    struct sample_row row = {.doc_id = 3,
+                             .doc_json = STR("{}"),
+                             .requests = &q,
+                             .n_requests = 1,
+                             .scores = &c,
+                             .n_scores = 1};
+    EXPECT_OK(store_sample(s, id, &row, &err), &err);
+    EXPECT_OK(store_aggregate(s, id, 4, 0, &err), &err);
+    struct lmeval_part part = {id, 4};
+    struct lmeval_run run = {.dir = fixture_path("out"), .parts = &part, .n_parts = 1, .limit = 4};
+    EXPECT_OK(lmeval_export(s, &run, &err), &err);
+    int n = 0;
+    struct value *v = line_of(&a, fixture_path("out/samples_wikitext.jsonl"), 0, &n);
+    EXPECT_INT(n, 1);
+    expect_json(&a, at(v, "arguments", NULL), "{\"gen_args_0\": {\"arg_0\": \"some text\"}}");
+    expect_json(&a, at(v, "resps", NULL), "[[\"-12.5\"]]");
+    expect_json(&a, at(v, "filtered_resps", NULL), "[\"-12.5\"]");
+    expect_json(&a, at(v, "word_perplexity", NULL), "[-12.5, 2.0]");
+    arena_free(&a);
+    store_close(s);
+    fixture_end();
+}
+
 CHECK_MAIN({"hashes", hashes}, {"writes_multiple_choice", writes_multiple_choice},
-           {"writes_generation", writes_generation})
+           {"writes_generation", writes_generation}, {"writes_rolling", writes_rolling})
