@@ -85,8 +85,9 @@ struct task;
 struct task_info {
     const char *name, *alias;
     const char *version;   /* metadata.version, as text */
-    const char *task_hash; /* definition, with everything merged, and our code's version */
-    const char *data_hash; /* bytes of the data files read */
+    const char *task_hash; /* definition, with everything merged, and our code's version; not the
+                              options, which the caller hashes beside it */
+    const char *data_hash; /* bytes of the data files read (unpacked), and how they are read */
     enum request_kind kind;
     const char *output_type; /* "multiple_choice", ... */
     int64_t n_docs;          /* in the split, before the limit */

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/jinja.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "tasks/task.h"
 
 /* A chat template as transformers renders it; an assistant's last turn is left open. */
@@ -25,11 +26,12 @@ static int render_chat(void *arg, struct arena *a, const struct value *messages,
     if (r < 0 || !continue_final)
         return r;
     struct str last = dict_get(messages->list.items[messages->list.n - 1], "content")->s;
+    struct str bare = utf8_strip(last, STRIP_BOTH, NULL), open = utf8_strip(last, STRIP_LEFT, NULL);
     size_t at = SIZE_MAX;
-    for (size_t i = 0; (i = str_find(*ret, last, i)) != SIZE_MAX; i++)
+    for (size_t i = 0; (i = str_find(*ret, bare, i)) != SIZE_MAX; i++)
         at = i;
     if (at != SIZE_MAX)
-        ret->n = at + last.n;
+        ret->n = at + (str_starts(str_slice(*ret, at, ret->n), open) ? open.n : bare.n);
     return 0;
 }
 
