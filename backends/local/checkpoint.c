@@ -10,7 +10,8 @@ static int by_name(const void *x, const void *y)
 
 static int sort_tensors(struct checkpoint *c, struct error *err)
 {
-    qsort(c->tensors.items, c->tensors.n, sizeof *c->tensors.items, by_name);
+    if (c->tensors.n) /* qsort wants no NULL */
+        qsort(c->tensors.items, c->tensors.n, sizeof *c->tensors.items, by_name);
     for (size_t i = 1; i < c->tensors.n; i++)
         if (str_eq(c->tensors.items[i].name, c->tensors.items[i - 1].name))
             return error_set(err, E_INPUT,

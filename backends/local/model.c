@@ -134,6 +134,29 @@ static int get_float(struct load *l, const char *hf, const char *gguf, double de
     return 0;
 }
 
+/* What the forward pass does not do must not be asked for. */
+static int check_features(struct load *l)
+{
+    const char *activation;
+    int rotated = l->m->head_size;
+    int r = dict_str(l->c->settings, "hidden_act", "silu", l->c->path, &activation, l->err);
+    if (r == 0 && l->c->is_gguf)
+        r = get_size(l, "", "rope.dimension_count", rotated, &rotated);
+    if (r < 0)
+        return r;
+    if (strcmp(activation, "silu") != 0 && strcmp(activation, "swish") != 0)
+        return error_set(l->err, E_UNSUPPORTED,
+                         "cannot run the model \"%s\": its activation \"%s\" is not known; known: "
+                         "silu",
+                         l->c->path, activation);
+    if (rotated != l->m->head_size)
+        return error_set(l->err, E_UNSUPPORTED,
+                         "cannot run the model \"%s\": it rotates %d of the %d values of a head; "
+                         "only whole heads are known",
+                         l->c->path, rotated, l->m->head_size);
+    return 0;
+}
+
 static int read_shape(struct load *l)
 {
     struct model *m = l->m;
@@ -157,7 +180,7 @@ static int read_shape(struct load *l)
                          "heads in %d layers is no shape that can be computed",
                          l->c->path, m->n_heads, m->head_size, m->n_kv_heads, m->n_layers);
     m->rope = l->c->is_gguf ? l->family->gguf_rope : l->family->hf_rope;
-    return 0;
+    return check_features(l);
 }
 
 /* ---- rotary frequencies ---- */
@@ -273,6 +296,14 @@ static const struct tensor *need_tensor(struct load *l, const char *name)
     return t;
 }
 
+static void put_shape(struct buf *b, const int64_t *shape, int n_dims)
+{
+    buf_char(b, '[');
+    for (int d = 0; d < n_dims; d++)
+        buf_printf(b, "%s%" PRId64, d ? ", " : "", shape[d]);
+    buf_char(b, ']');
+}
+
 static int check_shape(struct load *l, const struct tensor *t, int n_dims, int64_t rows,
                        int64_t cols)
 {
@@ -287,16 +318,19 @@ static int check_shape(struct load *l, const struct tensor *t, int n_dims, int64
         buf_free(&known);
         return E_UNSUPPORTED;
     }
-    bool fits =
-        t->n_dims == n_dims && t->shape[n_dims - 1] == cols && (n_dims == 1 || t->shape[0] == rows);
-    if (fits)
+    const int64_t wanted[] = {rows, cols}, *want = n_dims == 1 ? wanted + 1 : wanted;
+    if (t->n_dims == n_dims && memcmp(t->shape, want, (size_t)n_dims * sizeof *want) == 0)
         return 0;
-    return error_set(l->err, E_INPUT,
-                     "cannot run the model \"%s\": tensor \"%.*s\" has the shape [%" PRId64
-                     "%s%" PRId64 "], its settings ask for [%" PRId64 "%s%" PRId64 "]",
-                     l->c->path, STR_ARG(t->name), t->n_dims > 1 ? t->shape[0] : 1,
-                     t->n_dims > 1 ? ", " : " x ", t->shape[t->n_dims - 1], n_dims > 1 ? rows : 1,
-                     n_dims > 1 ? ", " : " x ", cols);
+    struct buf has = {0}, needs = {0};
+    put_shape(&has, t->shape, t->n_dims);
+    put_shape(&needs, want, n_dims);
+    int r = error_set(l->err, E_INPUT,
+                      "cannot run the model \"%s\": tensor \"%.*s\" has the shape %s, its "
+                      "settings ask for %s",
+                      l->c->path, STR_ARG(t->name), has.p, needs.p);
+    buf_free(&has);
+    buf_free(&needs);
+    return r;
 }
 
 static float *read_vector(struct load *l, const struct tensor *t, int n)

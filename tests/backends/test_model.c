@@ -1,0 +1,428 @@
+/* Models of every format answer alike, and damaged ones get a sentence. The models are made here
+ * (tiny_model.h). */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "tests/backends/ask.h"
+#include "tests/backends/tiny_model.h"
+
+/* A folder for this run's models. */
+static const char *folder(void)
+{
+    static char dir[] = "/tmp/assay-test-model-XXXXXX";
+    static bool made;
+    if (!made)
+        made = mkdtemp(dir) != NULL;
+    return dir;
+}
+
+static const char *make(struct arena *a, const struct tiny_model *t)
+{
+    static int n;
+    const char *path = arena_printf(a, "%s/%d-%s", folder(), n++, t->kind);
+    struct error err;
+    EXPECT_OK(tiny_model_write(t, path, &err), &err);
+    return path;
+}
+
+/* ---- all formats ---- */
+
+/* "The and was there": transformers 5 in float32 gives these sums over the four tokens behind the
+ * first, from the same files (GGUF's dequantized). Rounding apart they are the same numbers. */
+static void formats_agree_with_transformers(void)
+{
+    static const struct {
+        struct tiny_model t;
+        double logprob;
+    } cases[] = {
+        {{.kind = "hf-f32"}, -33.91036497363592},     {{.kind = "hf-sharded"}, -33.91036497363592},
+        {{.kind = "hf-f16"}, -33.90750160341187},     {{.kind = "hf-bf16"}, -33.86973402668431},
+        {{.kind = "gguf-f32"}, -33.91036497363592},   {{.kind = "gguf-f16"}, -33.9095081507146},
+        {{.kind = "gguf-bf16"}, -33.880435667788134}, {{.kind = "gguf-q8_0"}, -33.88991139685376},
+        {{.kind = "gguf-q4_0"}, -34.62755621301493},  {{.kind = "gguf-q4_1"}, -34.653314579611575},
+    };
+    struct arena a = {0};
+    struct request q = loglikelihood("The", " and was there");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *path = make(&a, &cases[i].t);
+        for (int reference = 0; reference < 2; reference++) {
+            struct asking how = {.reference = reference};
+            struct response *r = ask(path, &how, &a, &q, 1);
+            if (!r)
+                continue;
+            EXPECT_NEAR(r->logprob_nats, cases[i].logprob, 1e-4);
+            EXPECT_INT(r->n_tokens, 5);
+            EXPECT_INT(r->n_tokens_scored, 4);
+        }
+    }
+    arena_free(&a);
+}
+
+/* With a head of its own, biases everywhere and BOS in front. */
+static void untied_heads_and_biases(void)
+{
+    static const char *const kinds[] = {"hf-f32", "gguf-f32"};
+    struct arena a = {0};
+    struct request q = loglikelihood("", "The and was there");
+    for (int i = 0; i < 2; i++) {
+        struct tiny_model t = {.kind = kinds[i], .untied = true, .biases = true, .adds_bos = true};
+        struct asking how = {0};
+        struct response *r = ask(make(&a, &t), &how, &a, &q, 1);
+        if (r)
+            EXPECT_NEAR(r->logprob_nats, -33.09255067001373, 1e-4); /* transformers, from HF's */
+    }
+    arena_free(&a);
+}
+
+static struct request generation(const char *prompt, int n)
+{
+    return (struct request){
+        .kind = REQUEST_GENERATE_UNTIL, .context = str_of(prompt), .max_gen_toks = n};
+}
+
+/* Greedy tokens of transformers, whatever the format. */
+static void generation_agrees_with_transformers(void)
+{
+    static const int32_t want[] = {101, 101, 101, 101, 101, 101, 101, 101, 65, 65, 65, 65};
+    static const char *const kinds[] = {"hf-f32", "hf-bf16", "gguf-f16", "gguf-q8_0", "gguf-q4_1"};
+    struct arena a = {0};
+    struct request q = generation("The and was there", 12);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct tiny_model t = {.kind = kinds[i]};
+        struct asking how = {0};
+        struct response *r = ask(make(&a, &t), &how, &a, &q, 1);
+        if (!r)
+            continue;
+        EXPECT_INT(r->n_tokens_generated, 12);
+        EXPECT_INT(r->finish, FINISH_LENGTH);
+        for (int k = 0; k < 12 && r->n_tokens_generated == 12; k++)
+            EXPECT_INT(r->tokens[5 + k], want[k]);
+    }
+    arena_free(&a);
+}
+
+static struct request mixed[] = {
+    {.kind = REQUEST_LOGLIKELIHOOD,
+     .context = {"The and was", 11},
+     .continuation = {" there in the sand", 18}},
+    {.kind = REQUEST_LOGLIKELIHOOD, .context = {"The and was", 11}, .continuation = {" on", 3}},
+    {.kind = REQUEST_LOGLIKELIHOOD_ROLLING, .context = {"a text that is rolled over", 26}},
+    {.kind = REQUEST_GENERATE_UNTIL, .context = {"on and on", 9}, .max_gen_toks = 9}};
+enum { N_MIXED = sizeof mixed / sizeof *mixed };
+
+/* quant=q8_0 makes of floats what a Q8_0 file of them holds, to the bit. */
+static void quantizing_at_load_is_quantizing_before(void)
+{
+    struct arena a = {0};
+    struct asking plain = {0}, quant = {.options = ",quant=q8_0", .n_threads = 2};
+    struct response *want =
+        ask(make(&a, &(struct tiny_model){.kind = "gguf-q8_0"}), &plain, &a, mixed, N_MIXED);
+    const char *floats = make(&a, &(struct tiny_model){.kind = "gguf-f32"});
+    struct response *got = ask(floats, &quant, &a, mixed, N_MIXED);
+    if (want && got)
+        expect_same(got, want, N_MIXED, "gguf-f32,quant=q8_0");
+    struct backend *b = open_backend(floats, &quant);
+    if (b) {
+        EXPECT_Z(backend_info(b)->quant, "q8_0");
+        EXPECT(backend_info(b)->weight_bytes < (size_t)backend_info(b)->n_params * 5 / 4);
+        backend_close(b);
+    }
+    arena_free(&a);
+}
+
+/* Fewer bits in the activations: other numbers, but close, and as independent of the batch. */
+static void dtypes_round_activations(void)
+{
+    static const struct {
+        const char *one, *other;
+        double near;
+    } dtypes[] = {{",dtype=bf16", ",dtype=bf16,tokens_per_step=3", 0.5},
+                  {",dtype=f16", ",dtype=f16,tokens_per_step=3", 0.1}};
+    struct arena a = {0};
+    const char *path = make(&a, &(struct tiny_model){.kind = "hf-f32"});
+    struct asking plain = {0};
+    struct response *exact = ask(path, &plain, &a, mixed, N_MIXED);
+    for (int i = 0; exact && i < 2; i++) {
+        struct asking one = {.options = dtypes[i].one},
+                      other = {.options = dtypes[i].other, .n_threads = 2, .shuffle = 5};
+        struct response *x = ask(path, &one, &a, mixed, N_MIXED);
+        struct response *y = ask(path, &other, &a, mixed, N_MIXED);
+        if (!x || !y)
+            continue;
+        expect_same(y, x, N_MIXED, dtypes[i].other);
+        EXPECT(x[0].logprob_nats != exact[0].logprob_nats);
+        EXPECT_NEAR(x[0].logprob_nats, exact[0].logprob_nats, dtypes[i].near);
+    }
+    arena_free(&a);
+}
+
+/* ---- damaged models ---- */
+
+static int try_open(const char *path, struct error *err)
+{
+    struct backend_options options = {.n_threads = 1, .features = UINT_MAX};
+    struct backend *b = NULL;
+    int r = backend_open(path, &options, &b, err);
+    backend_close(b);
+    return r;
+}
+
+static void what_is_wrong_is_named(void)
+{
+    static const struct {
+        struct tiny_model t;
+        int code;
+        const char *words;
+    } cases[] = {
+        {{.kind = "hf-f32", .architecture = "gptx"}, E_UNSUPPORTED, "\"gptx\""},
+        {{.kind = "gguf-f32", .architecture = "gptx"}, E_UNSUPPORTED, "known: llama"},
+        {{.kind = "hf-f32", .missing = "model.norm.weight"}, E_INPUT, "model.norm.weight"},
+        {{.kind = "hf-sharded", .missing = "model.layers.1.mlp.up_proj.weight"},
+         E_INPUT,
+         "model.layers.1.mlp.up_proj.weight"},
+        {{.kind = "gguf-q4_0", .missing = "token_embd.weight"}, E_INPUT, "token_embd.weight"},
+        {{.kind = "gguf-q4_0", .missing = "blk.0.attn_q.weight"}, E_INPUT, "blk.0.attn_q.weight"},
+        {{.kind = "hf-f16", .misshapen = "model.layers.0.self_attn.k_proj.weight"},
+         E_INPUT,
+         "[64, 64]"},
+        {{.kind = "gguf-q8_0", .misshapen = "blk.1.ffn_norm.weight"}, E_INPUT, "blk.1.ffn_norm"},
+        {{.kind = "gguf-f32", .misshapen = "output.weight", .untied = true}, E_INPUT, "output.w"},
+        {{.kind = "hf-bf16", .outside = "model.norm.weight"}, E_INPUT, "outside the file"},
+        {{.kind = "gguf-q4_1", .outside = "output_norm.weight"}, E_INPUT, "outside the file"},
+        {{.kind = "hf-f32", .no_tokenizer = true}, E_IO, "tokenizer.json"},
+        {{.kind = "gguf-f32", .no_tokenizer = true}, E_INPUT, "no tokenizer"},
+    };
+    struct arena a = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err;
+        EXPECT_ERROR(try_open(make(&a, &cases[i].t), &err), &err, cases[i].code, cases[i].words);
+    }
+    arena_free(&a);
+}
+
+/* Replaces the first `from` in a file; the length may change. */
+static void patch(struct arena *a, const char *path, struct str from, struct str to)
+{
+    struct str text;
+    struct error err;
+    EXPECT_OK(file_read(a, path, FILE_LIMIT_TEXT, &text, &err), &err);
+    size_t at = str_find(text, from, 0);
+    if (at == SIZE_MAX) {
+        check_fail(__FILE__, __LINE__, "%s has no \"%.*s\"", path, STR_ARG(from));
+        return;
+    }
+    struct buf b = {0};
+    buf_str(&b, str_slice(text, 0, at));
+    buf_str(&b, to);
+    buf_str(&b, str_slice(text, at + from.n, SIZE_MAX));
+    EXPECT_OK(file_write(path, buf_view(&b), &err), &err);
+    buf_free(&b);
+}
+
+static void damaged_folders(void)
+{
+    static const struct {
+        const char *file, *from, *to;
+        int code;
+        const char *words;
+    } cases[] = {
+        {"config.json", "{", "[", E_INPUT, "config.json"},
+        {"config.json", "\"hidden_size\": 64", "\"hidden_size\": -64", E_INPUT, "hidden_size"},
+        {"config.json", "\"hidden_size\": 64", "\"hidden_size\": 32", E_INPUT, "shape"},
+        {"config.json", "\"hidden_size\": 64", "\"hidden_size\": \"x\"", E_INPUT, "hidden_size"},
+        {"config.json", "\"hidden_size\": 64,", "", E_INPUT, "lack \"hidden_size\""},
+        {"config.json", "heads\": 4", "heads\": 3", E_INPUT, "no shape that can be computed"},
+        {"config.json", "_layers\": 2", "_layers\": 3", E_INPUT, "model.layers.2."},
+        {"config.json", "_layers\": 2", "_layers\": 16000000", E_INPUT, "layers"},
+        {"config.json", "\"head_dim\": 16", "\"head_dim\": 15", E_INPUT, "size 15"},
+        {"config.json", "1e-05", "0", E_INPUT, "rms_norm_eps"},
+        {"config.json", "\"rope_theta\"",
+         "\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4.0}, \"rope_theta\"",
+         E_UNSUPPORTED, "\"yarn\""},
+        {"config.json", "\"silu\"", "\"gelu\"", E_UNSUPPORTED, "gelu"},
+        {"config.json", "\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", E_INPUT,
+         "lm_head.weight"},
+        {"model.safetensors", "\"F32\"", "\"F64\"", E_INPUT, "extent"},
+        {"model.safetensors", "\"F32\"", "\"F99\"", E_UNSUPPORTED, "F99"},
+        {"model.safetensors", "[282,64]", "[282,65]", E_INPUT, "extent"},
+        {"model.safetensors", "[282,64]", "[2e2,64]", E_INPUT, "shape"},
+        {"model.safetensors", "[282,64]", "[-28,64]", E_INPUT, "shape"},
+        {"model.safetensors", "[282,64],\"data_offsets\":[0,72192]",
+         "[      ],\"data_offsets\":[0,    4]", E_INPUT, "has the shape []"},
+        {"model.safetensors", "[282,64]", "     [] ", E_INPUT, "extent"},
+        {"model.safetensors", "[282,64]", "[0,1  ]", E_INPUT, ""},
+        {"model.safetensors", "{\"dtype\"", "[\"dtype\"", E_INPUT, "model.safetensors"},
+        {"model.safetensors", "\"data_offsets\":[0,", "\"data_offsets\":[9,", E_INPUT, "extent"},
+        {"tokenizer.json", "{", "", E_INPUT, "tokenizer.json"},
+    };
+    struct arena a = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *path = make(&a, &(struct tiny_model){.kind = "hf-f32"});
+        struct error err;
+        patch(&a, path_join(&a, path, cases[i].file), str_of(cases[i].from), str_of(cases[i].to));
+        EXPECT_ERROR(try_open(path, &err), &err, cases[i].code, cases[i].words);
+    }
+    arena_free(&a);
+}
+
+static void folders_without_their_files(void)
+{
+    static const struct {
+        const char *kind, *file;
+        int code;
+        const char *words;
+    } cases[] = {
+        {"hf-f32", "config.json", E_IO, "config.json"},
+        {"hf-f32", "model.safetensors", E_IO, "model.safetensors"},
+        {"hf-f32", "tokenizer.json", E_IO, "tokenizer.json"},
+        {"hf-sharded", "model-00002-of-00002.safetensors", E_IO, "model-00002-of-00002"},
+    };
+    struct arena a = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *path = make(&a, &(struct tiny_model){.kind = cases[i].kind});
+        struct error err;
+        EXPECT_INT(unlink(path_join(&a, path, cases[i].file)), 0);
+        EXPECT_ERROR(try_open(path, &err), &err, cases[i].code, cases[i].words);
+    }
+    arena_free(&a);
+}
+
+static void not_models_at_all(void)
+{
+    static const struct {
+        struct str content;
+        int code;
+        const char *words;
+    } cases[] = {
+        {{"", 0}, E_INPUT, "empty"},
+        {{"GGU", 3}, E_INPUT, "GGUF"},
+        {{"ggml or something else", 22}, E_INPUT, "does not begin with GGUF"},
+        {{"GGUF\1\0\0\0", 8}, E_UNSUPPORTED, "version 1"},
+        {{"GGUF\0\0\0\3", 8}, E_UNSUPPORTED, "big-endian"},
+        {{"GGUF\3\0\0\0\377\377\377\377\377\377\377\377\0\0\0\0\0\0\0\0", 24},
+         E_INPUT,
+         "truncated"},
+        {{"GGUF\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 24}, E_UNSUPPORTED, "architecture"},
+    };
+    struct arena a = {0};
+    const char *path = path_join(&a, folder(), "no-model.gguf");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err;
+        EXPECT_OK(file_write(path, cases[i].content, &err), &err);
+        EXPECT_ERROR(try_open(path, &err), &err, cases[i].code, cases[i].words);
+    }
+    arena_free(&a);
+}
+
+/* Wherever a file ends, it is a sentence. The header at every byte, the data in strides. */
+static void truncated_at_every_byte(void)
+{
+    static const char *const kinds[] = {"gguf-q4_0", "hf-f16"};
+    struct arena a = {0};
+    for (int i = 0; i < 2; i++) {
+        const char *path = make(&a, &(struct tiny_model){.kind = kinds[i]});
+        const char *file = i ? path_join(&a, path, "model.safetensors") : path;
+        struct stat st;
+        if (stat(file, &st) < 0)
+            break;
+        int accepted = 0;
+        for (off_t n = st.st_size - 40; n >= 0; n -= n > 16384 ? 997 : 1) {
+            struct error err = {0};
+            EXPECT_INT(truncate(file, n), 0);
+            int r = try_open(path, &err);
+            accepted += r == 0;
+            EXPECT(r == 0 || strlen(err.msg) > 20);
+        }
+        EXPECT_INT(accepted, 0);
+    }
+    arena_free(&a);
+}
+
+/* A byte of the header is wrong: whatever follows, it is no crash, and a failure has a sentence. */
+static void damaged_at_any_byte(void)
+{
+    static const char *const kinds[] = {"gguf-q4_0", "hf-f16"};
+    static const unsigned char flips[] = {0xff, 0x01, 0x80};
+    struct arena a = {0};
+    for (int i = 0; i < 2; i++) {
+        const char *path = make(&a, &(struct tiny_model){.kind = kinds[i]});
+        int fd = open(i ? path_join(&a, path, "model.safetensors") : path, O_RDWR);
+        for (off_t at = 0; at < (i ? 2400 : 9000); at += 1 + at % 5) {
+            unsigned char was, now;
+            EXPECT_INT(pread(fd, &was, 1, at), 1);
+            now = was ^ flips[at % 3];
+            EXPECT_INT(pwrite(fd, &now, 1, at), 1);
+            struct error err = {0};
+            int r = try_open(path, &err);
+            EXPECT(r == 0 || strlen(err.msg) > 20);
+            EXPECT_INT(pwrite(fd, &was, 1, at), 1);
+        }
+        close(fd);
+    }
+    arena_free(&a);
+}
+
+/* The tokenizer knows a token that the model has no row for: found where it is used, also in a
+ * later window of a rolling text. */
+static void tokenizer_of_another_model(void)
+{
+    struct arena a = {0};
+    const char *path = make(&a, &(struct tiny_model){.kind = "hf-f32"});
+    patch(&a, path_join(&a, path, "tokenizer.json"), STR("\"as\": 281"), STR("\"as\": 9281"));
+    struct asking how = {0};
+    struct backend *b = open_backend(path, &how);
+    if (b) {
+        struct buf text = {0};
+        for (int i = 0; i < 300; i++)
+            buf_puts(&text, "!?");
+        buf_puts(&text, "as");
+        struct request q = {.kind = REQUEST_LOGLIKELIHOOD_ROLLING, .context = buf_view(&text)};
+        struct error err;
+        EXPECT_ERROR(backend_submit(b, &q, 0, &err), &err, E_INPUT, "another model");
+        struct request good = loglikelihood("The", " and");
+        struct response r;
+        ask_all(b, &a, &good, 1, 0, &r);
+        EXPECT_INT(r.error, 0);
+        buf_free(&text);
+        backend_close(b);
+    }
+    arena_free(&a);
+}
+
+/* A cache that no memory holds, and a request that the cache does not hold. */
+static void memory_is_foreseen(void)
+{
+    struct arena a = {0};
+    const char *path = make(&a, &(struct tiny_model){.kind = "gguf-f16"});
+    struct error err;
+    struct asking small = {.options = ",kv_tokens=32"};
+    struct backend *b = open_backend(path, &small);
+    if (b) {
+        struct request q = generation("The", 100);
+        EXPECT_ERROR(backend_submit(b, &q, 0, &err), &err, E_MEMORY, "kv_tokens");
+        backend_close(b);
+    }
+    arena_free(&a);
+}
+
+static void clean_up(void)
+{
+    char command[200];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder());
+    EXPECT_INT(system(command), 0);
+}
+
+CHECK_MAIN({"formats_agree_with_transformers", formats_agree_with_transformers},
+           {"untied_heads_and_biases", untied_heads_and_biases},
+           {"generation_agrees_with_transformers", generation_agrees_with_transformers},
+           {"quantizing_at_load_is_quantizing_before", quantizing_at_load_is_quantizing_before},
+           {"dtypes_round_activations", dtypes_round_activations},
+           {"what_is_wrong_is_named", what_is_wrong_is_named}, {"damaged_folders", damaged_folders},
+           {"folders_without_their_files", folders_without_their_files},
+           {"not_models_at_all", not_models_at_all},
+           {"truncated_at_every_byte", truncated_at_every_byte},
+           {"damaged_at_any_byte", damaged_at_any_byte},
+           {"tokenizer_of_another_model", tokenizer_of_another_model},
+           {"memory_is_foreseen", memory_is_foreseen}, {"clean_up", clean_up})
