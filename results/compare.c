@@ -8,6 +8,7 @@
 #include "results/store_sql.h"
 
 #define BOOTSTRAP_REPLICATES 10000
+#define BOOTSTRAP_LEAST      8 /* of fewer documents the replicates are too few to mean much */
 #define BOOTSTRAP_SEED       20260101 /* fixed: the same store gives the same interval */
 
 struct building {
@@ -108,9 +109,11 @@ static void count_flips(struct comparison *c, const struct columns *v)
 static void difference(struct comparison *c, const struct columns *v, enum aggregation how)
 {
     bool mean = how == AGGREGATE_MEAN || how == AGGREGATE_BRIER_SCORE;
-    struct paired_difference d =
-        mean ? paired_t(v->x, v->y, v->n)
-             : paired_bootstrap(v->a, v->b, v->n, (int)how, BOOTSTRAP_REPLICATES, BOOTSTRAP_SEED);
+    struct paired_difference d = {.stderr_ = NAN, .low = NAN, .high = NAN, .p = NAN};
+    if (mean)
+        d = paired_t(v->x, v->y, v->n);
+    else if (v->n >= BOOTSTRAP_LEAST)
+        d = paired_bootstrap(v->a, v->b, v->n, (int)how, BOOTSTRAP_REPLICATES, BOOTSTRAP_SEED);
     c->difference = c->b - c->a;
     c->difference_stderr = d.stderr_;
     c->low = d.low;

@@ -22,8 +22,9 @@ struct comparison {
     double recovery_percent;   /* 100 b / a, or 100 a / b where lower is better: 100 is no loss */
     double difference;         /* b - a */
     double difference_stderr;
-    double low, high; /* its 95 % interval: paired t of means; bootstrap over documents of
-                         other aggregates; for groups from their tasks' standard errors */
+    /* The 95 % interval of the difference: paired t of means, bootstrap over documents of other
+     * aggregates, and for groups from their tasks' standard errors. */
+    double low, high; /* NaN, and p too: too few documents to tell */
     double p;         /* two-sided, that the true difference is 0 */
 
     bool is_01;       /* every score is 0 or 1; then: */

@@ -307,15 +307,13 @@ static void interval_drawing(struct page *p, const struct comparison *c, double 
          80 + c->difference * unit);
 }
 
-static void flips_cell(struct page *p, const struct comparison *c)
+static void flips_text(struct page *p, const struct comparison *c)
 {
-    put(p, "<td>");
-    if (c->is_01)
-        PUTF(p,
-             "<span class=\"flips\"><span class=\"worse\">\xe2\x88\x92%lld</span>"
-             "<span class=\"better\">+%lld</span></span>",
-             (long long)c->lost, (long long)c->gained);
-    put(p, "</td>");
+    PUTF(p,
+         "<span class=\"flips\"><span class=\"%s\">\xe2\x88\x92%lld</span>"
+         "<span class=\"%s\">+%lld</span></span>",
+         c->lost ? "worse" : "same", (long long)c->lost, c->gained ? "better" : "same",
+         (long long)c->gained);
 }
 
 static void comparison_row(struct page *p, const struct comparison *c, bool again, double shared)
@@ -342,8 +340,10 @@ static void comparison_row(struct page *p, const struct comparison *c, bool agai
     put(p, "</td><td class=\"num\">");
     p_value(p, c->is_01 ? c->mcnemar_p : c->p);
     put(p, "</td>");
-    flips_cell(p, c);
-    PUTF(p, "<td class=\"num\">%lld</td></tr>\n", (long long)c->n);
+    put(p, "<td>");
+    if (c->is_01)
+        flips_text(p, c);
+    PUTF(p, "</td><td class=\"num\">%lld</td></tr>\n", (long long)c->n);
 }
 
 static void heading_of_pair(struct page *p, const struct report_model *m, int i)
@@ -457,10 +457,9 @@ static int flips_of_task(struct page *p, const struct report_model *m, const str
     textz(p, c->task_alias[0] ? c->task_alias : c->task);
     put(p, " <small>");
     textz(p, c->metric);
-    PUTF(p,
-         "</small> <span class=\"flips\"><span class=\"worse\">\xe2\x88\x92%lld</span>"
-         "<span class=\"better\">+%lld</span></span></summary>\n",
-         (long long)c->lost, (long long)c->gained);
+    put(p, "</small> ");
+    flips_text(p, c);
+    put(p, "</summary>\n");
     int r = 0;
     for (int lost = 1; r == 0 && lost >= 0; lost--) {
         struct flip *flips;

@@ -102,6 +102,11 @@ static void compares_perplexities(void)
     EXPECT_NEAR(c->recovery_percent, 100 * exp((sum_a - sum_b) / 200), 1e-9);
     EXPECT(!c->is_01 && !c->higher_is_better && isnan(c->mcnemar_p));
     EXPECT(c->low > 0 && c->low < c->difference && c->difference < c->high);
+    fixture_sql(fixture_path("a.db"), "DELETE FROM samples WHERE doc_id = 0");
+    EXPECT_OK(compare_models(s, &a, "a", "b", NULL, &l, &err), &err);
+    c = row(&l, "wikitext", "word_perplexity");
+    EXPECT_INT(c->n, 7);
+    EXPECT(isnan(c->low) && isnan(c->high) && isnan(c->p) && c->difference > 0);
     arena_free(&a);
     store_close(s);
     fixture_end();
