@@ -236,7 +236,7 @@ JOIN evaluations ea ON ea.model = ma.id
 JOIN tasks ta ON ta.id = ea.task
 JOIN models mb
 JOIN evaluations eb ON eb.model = mb.id AND eb.id <> ea.id AND eb.num_fewshot = ea.num_fewshot
-                   AND eb.fewshot_seed = ea.fewshot_seed
+                   AND (eb.fewshot_seed = ea.fewshot_seed OR ea.num_fewshot = 0)
                    AND (eb.chat_template_hash = '') = (ea.chat_template_hash = '')
                    AND eb.fewshot_as_multiturn = ea.fewshot_as_multiturn
                    AND eb.system_instruction = ea.system_instruction
