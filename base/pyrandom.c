@@ -67,27 +67,66 @@ void pyrandom_seed_str(struct pyrandom *r, struct str seed)
     free(bytes);
 }
 
-static uint32_t next32(struct pyrandom *r)
+static inline uint32_t twisted(uint32_t here, uint32_t next, uint32_t far)
+{
+    uint32_t y = (here & 0x80000000u) | (next & 0x7fffffffu);
+    return far ^ y >> 1 ^ ((0u - (y & 1)) & 0x9908b0dfu);
+}
+
+/* The next 624 words. Loops without wrap-around, which compilers turn into vectors. */
+static void twist(struct pyrandom *r)
 {
     uint32_t *s = r->state;
-    if (r->index >= N) {
-        for (int k = 0; k < N; k++) {
-            uint32_t y = (s[k] & 0x80000000u) | (s[(k + 1) % N] & 0x7fffffffu);
-            s[k] = s[(k + M) % N] ^ y >> 1 ^ (y & 1 ? 0x9908b0dfu : 0);
-        }
-        r->index = 0;
-    }
-    uint32_t y = s[r->index++];
+    for (int k = 0; k < N - M; k++)
+        s[k] = twisted(s[k], s[k + 1], s[k + M]);
+    for (int k = N - M; k < N - 1; k++)
+        s[k] = twisted(s[k], s[k + 1], s[k + M - N]);
+    s[N - 1] = twisted(s[N - 1], s[0], s[M - 1]);
+    r->index = 0;
+}
+
+static inline uint32_t tempered(uint32_t y)
+{
     y ^= y >> 11;
     y ^= y << 7 & 0x9d2c5680u;
     y ^= y << 15 & 0xefc60000u;
     return y ^ y >> 18;
 }
 
+static uint32_t next32(struct pyrandom *r)
+{
+    if (r->index >= N)
+        twist(r);
+    return tempered(r->state[r->index++]);
+}
+
+static inline double unit(uint32_t high, uint32_t low)
+{
+    return ((high >> 5) * 67108864.0 + (low >> 6)) * (1.0 / 9007199254740992.0);
+}
+
 double pyrandom_random(struct pyrandom *r)
 {
-    uint32_t a = next32(r) >> 5, b = next32(r) >> 6;
-    return (a * 67108864.0 + b) * (1.0 / 9007199254740992.0);
+    uint32_t high = next32(r);
+    return unit(high, next32(r));
+}
+
+void pyrandom_randoms(struct pyrandom *r, double *ret, size_t n)
+{
+    while (n > 0) {
+        if (r->index >= N - 1) { /* the pair of words may straddle the end */
+            *ret++ = pyrandom_random(r);
+            n--;
+            continue;
+        }
+        const uint32_t *s = r->state + r->index;
+        size_t pairs = (size_t)(N - r->index) / 2, k = n < pairs ? n : pairs;
+        for (size_t i = 0; i < k; i++)
+            ret[i] = unit(tempered(s[2 * i]), tempered(s[2 * i + 1]));
+        r->index += (int)(2 * k);
+        ret += k;
+        n -= k;
+    }
 }
 
 uint64_t pyrandom_getrandbits(struct pyrandom *r, int k)

@@ -18,7 +18,9 @@ void pyrandom_seed(struct pyrandom *r, int64_t seed); /* Random(seed), seed an i
 void pyrandom_seed_words(struct pyrandom *r, const uint32_t *words, size_t n);
 void pyrandom_seed_str(struct pyrandom *r, struct str seed); /* Random("text") (version 2) */
 
-double pyrandom_random(struct pyrandom *r);               /* [0, 1), 53 bits */
+double pyrandom_random(struct pyrandom *r); /* [0, 1), 53 bits */
+/* n of these in a row, several times as fast. */
+void pyrandom_randoms(struct pyrandom *r, double *ret, size_t n);
 uint64_t pyrandom_getrandbits(struct pyrandom *r, int k); /* 0 <= k <= 64 */
 uint64_t pyrandom_below(struct pyrandom *r, uint64_t n);  /* _randbelow(n), n > 0 */
 /* random.sample(range(n), k) into ret[k]; k <= n. */

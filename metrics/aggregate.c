@@ -130,27 +130,31 @@ struct bootstrap {
     double *replicates;   /* [chunks, chunk] */
 };
 
-/* floor(random() * n), which is how random.choices picks one of n items. */
-static inline int64_t pick(struct pyrandom *r, double n)
-{
-    return (int64_t)(pyrandom_random(r) * n);
-}
+enum { BLOCK = 312 }; /* draws at a time: what one turn of the Mersenne twister gives */
 
 static double resampled_perplexity(const struct bootstrap *b, struct pyrandom *r)
 {
-    double n = (double)b->n, sum = 0;
-    for (int64_t i = 0; i < b->n; i++)
-        sum += b->values[pick(r, n)];
+    double u[BLOCK], n = (double)b->n, sum = 0;
+    for (int64_t left = b->n; left > 0; left -= BLOCK) {
+        int k = left < BLOCK ? (int)left : BLOCK;
+        pyrandom_randoms(r, u, (size_t)k);
+        for (int i = 0; i < k; i++)
+            sum += b->values[(int64_t)(u[i] * n)]; /* as random.choices picks */
+    }
     return exp(-sum / n);
 }
 
 /* The upper middle of a resample, found by counting how often each rank was drawn. */
 static double resampled_median(const struct bootstrap *b, struct pyrandom *r, int64_t *counts)
 {
-    double n = (double)b->n;
+    double u[BLOCK], n = (double)b->n;
     memset(counts, 0, (size_t)b->n * sizeof *counts);
-    for (int64_t i = 0; i < b->n; i++)
-        counts[b->ranks[pick(r, n)]]++;
+    for (int64_t left = b->n; left > 0; left -= BLOCK) {
+        int k = left < BLOCK ? (int)left : BLOCK;
+        pyrandom_randoms(r, u, (size_t)k);
+        for (int i = 0; i < k; i++)
+            counts[b->ranks[(int64_t)(u[i] * n)]]++;
+    }
     int64_t rank = 0, below = counts[0];
     while (below <= b->n / 2)
         below += counts[++rank];

@@ -121,13 +121,16 @@ static void command_fill(struct command *c, const struct sandbox *s, const struc
     say(c, NULL);
 }
 
-/* The hash seed fixes the order of sets, and so the verdict on programs that lean on it. */
+/* The hash seed fixes the order of sets, and so the verdict on programs that lean on it. Numeric
+ * libraries start a thread a core, whose stacks would use up the memory limit on large machines. */
 static const char *const child_environment[] = {
     "PATH=/usr/bin:/bin",
     "HOME=/tmp",
     "LANG=C.UTF-8",
     "PYTHONHASHSEED=0",
     "PYTHONIOENCODING=utf-8:backslashreplace",
+    "OMP_NUM_THREADS=1",
+    "OPENBLAS_NUM_THREADS=1",
     NULL,
 };
 
@@ -449,7 +452,8 @@ static int open_isolated(struct sandbox *s, const char *bwrap, struct error *err
     if (works(s, why))
         return 0;
     return error_set(err, E_UNSUPPORTED,
-                     REFUSAL "%s does not start (%s); it needs user namespaces: try sysctl -w "
+                     REFUSAL "%s does not start (%s); it needs bubblewrap 0.7 or newer, and user "
+                             "namespaces: try sysctl -w "
                              "kernel.unprivileged_userns_clone=1 or "
                              "kernel.apparmor_restrict_unprivileged_userns=0, and in a container "
                              "--security-opt seccomp=unconfined" RISK,

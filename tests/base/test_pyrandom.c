@@ -187,6 +187,20 @@ static void sha512_at_block_ends(void)
     }
 }
 
+/* Many draws at once are the draws one by one, wherever the stream stands. */
+static void draws_in_bulk(void)
+{
+    struct pyrandom one, many;
+    double got[1000];
+    pyrandom_seed(&one, 5), pyrandom_seed(&many, 5);
+    for (size_t n = 0; n < 1000; n += 97) {
+        pyrandom_randoms(&many, got, n);
+        for (size_t i = 0; i < n; i++)
+            EXPECT_NEAR(got[i], pyrandom_random(&one), 0);
+        EXPECT_INT(pyrandom_getrandbits(&many, 32), pyrandom_getrandbits(&one, 32));
+    }
+}
+
 CHECK_MAIN({"seeds_and_bits", seeds_and_bits}, {"samples", samples},
-           {"shuffles_and_choices", shuffles_and_choices}, {"distributions", distributions},
-           {"sha512_at_block_ends", sha512_at_block_ends})
+           {"shuffles_and_choices", shuffles_and_choices}, {"draws_in_bulk", draws_in_bulk},
+           {"distributions", distributions}, {"sha512_at_block_ends", sha512_at_block_ends})
