@@ -59,7 +59,8 @@ struct weight {
  */
 void weight_row_to_f32(const struct weight *w, int64_t row, float *ret); /* [cols] */
 /* Quantizes `n` floats (a multiple of the block) into `ret`. FORMAT_Q8_0 rounds as llama.cpp does:
- * d = max|x| / 127 as f16, q = roundf(x / d) with the unrounded d. Floats round to nearest even. */
+ * d = max|x| / 127 as f16, q = roundf(x * (1 / d)) with the unrounded d. Floats round to nearest
+ * even. */
 int format_from_f32(enum format f, const float *x, int64_t n, void *ret, struct error *err);
 
 /* The paged key/value cache. Page p of layer l holds P positions: keys [P, G, S], then values

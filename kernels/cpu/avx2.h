@@ -16,7 +16,11 @@
 #include "kernels/cpu/device.h"
 
 #define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
 #define UNROLL _Pragma("GCC unroll 8")
+#endif
 
 static inline size_t min_size(size_t a, size_t b)
 {
