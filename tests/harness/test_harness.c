@@ -32,6 +32,8 @@ static int parse(struct strings *rest, struct error *err, int n, const char *con
     char *argv[16];
     for (int i = 0; i < n; i++)
         argv[i] = (char *)(uintptr_t)words[i];
+    free(got.list.items);
+    free(got.split.items);
     memset(&got, 0, sizeof got);
     return options_parse(&usage, n, argv, rest, err);
 }
@@ -65,8 +67,8 @@ static void options(void)
     EXPECT_ERROR(PARSE("--be-quiet=maybe"), &err, E_USAGE, "true or false");
     EXPECT_ERROR(PARSE("--num-fewshots", "5"), &err, E_USAGE, "did you mean --num_fewshot");
     EXPECT_ERROR(PARSE("-z"), &err, E_USAGE, "unknown option -z");
+    EXPECT_OK(PARSE("rest"), &err);
     free(rest.items);
-    free(got.list.items);
 }
 
 static void nearest(void)
