@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* ---- families ---- */
 
@@ -359,6 +361,17 @@ static void quantize_row(void *arg, size_t row, int thread)
     format_from_f32(j->to->format, x, j->from->cols, to, NULL);
 }
 
+/* The file's pages are not needed any more: memory goes back, so that loading with quant= never
+ * holds the model twice. Should somebody read them, they are read from the file again. */
+static void forget_pages(const struct weight *w)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)w->data;
+    uintptr_t end = (begin + (size_t)w->rows * format_row_bytes(w->format, w->cols)) / page * page;
+    begin = (begin + page - 1) / page * page;
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 /* Replaces the weight by a quantized one that the model owns. */
 static int quantize(struct load *l, struct weight *w)
 {
@@ -374,6 +387,7 @@ static int quantize(struct load *l, struct weight *w)
         w, &q, mem_alloc((size_t)pool_size(l->pool) * (size_t)w->cols, sizeof(float))};
     pool_run(l->pool, (size_t)w->rows, quantize_row, &job);
     free(job.scratch);
+    forget_pages(w);
     *w = q;
     return 0;
 }

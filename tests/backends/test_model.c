@@ -158,6 +158,141 @@ static void dtypes_round_activations(void)
     arena_free(&a);
 }
 
+/* ---- settings ---- */
+
+/* Replaces the first `from` in a file; the length may change. */
+static void patch(struct arena *a, const char *path, struct str from, struct str to)
+{
+    struct str text;
+    struct error err;
+    EXPECT_OK(file_read(a, path, FILE_LIMIT_TEXT, &text, &err), &err);
+    size_t at = str_find(text, from, 0);
+    if (at == SIZE_MAX) {
+        check_fail(__FILE__, __LINE__, "%s has no \"%.*s\"", path, STR_ARG(from));
+        return;
+    }
+    struct buf b = {0};
+    buf_str(&b, str_slice(text, 0, at));
+    buf_str(&b, to);
+    buf_str(&b, str_slice(text, at + from.n, SIZE_MAX));
+    EXPECT_OK(file_write(path, buf_view(&b), &err), &err);
+    buf_free(&b);
+}
+
+/* Scaled rotations against transformers' sums over the same text. */
+static void rope_scaling_agrees_with_transformers(void)
+{
+    static const struct {
+        const char *scaling;
+        double logprob;
+    } cases[] = {
+        {"null", -621.9913256769623},
+        {"{\"type\": \"linear\", \"factor\": 4.0}", -646.9806372327076},
+        {"{\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 1.0, "
+         "\"high_freq_factor\": 4.0, \"original_max_position_embeddings\": 64}",
+         -645.7507316289858},
+    };
+    struct arena a = {0};
+    struct buf text = {0};
+    buf_puts(&text, " and was there");
+    for (int i = 0; i < 12; i++)
+        buf_puts(&text, " on and on");
+    struct request q = loglikelihood("The", text.p);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *path = make(&a, &(struct tiny_model){.kind = "hf-f32"});
+        patch(&a, path_join(&a, path, "config.json"), STR("\"rope_theta\""),
+              str_printf(&a, "\"rope_scaling\": %s, \"rope_theta\"", cases[i].scaling));
+        struct asking how = {0};
+        struct response *r = ask(path, &how, &a, &q, 1);
+        if (r)
+            EXPECT_NEAR(r->logprob_nats, cases[i].logprob, 1e-3);
+    }
+    buf_free(&text);
+    arena_free(&a);
+}
+
+/* The model says a, eight times, then =. */
+static void stops_at_strings_and_ids(void)
+{
+    static const struct {
+        const char *stop, *eos, *text;
+        enum finish_reason finish;
+        int n_generated;
+    } cases[] = {
+        {"zz", NULL, "aaaaaaaa====", FINISH_LENGTH, 12},
+        {"a=", NULL, "aaaaaaa", FINISH_STOP, 9}, /* over two tokens */
+        {"aaa=", NULL, "aaaaa", FINISH_STOP, 9},
+        {"a", NULL, "", FINISH_STOP, 1},
+        {"zz", "65", "aaaaaaaa", FINISH_EOS, 9},
+        {"zz", "[3, 65]", "aaaaaaaa", FINISH_EOS, 9},
+        {"=", "[101]", "", FINISH_EOS, 1},
+    };
+    struct arena a = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *path = make(&a, &(struct tiny_model){.kind = "hf-f32"});
+        struct error err;
+        if (cases[i].eos)
+            EXPECT_OK(file_write(path_join(&a, path, "generation_config.json"),
+                                 str_printf(&a, "{\"eos_token_id\": %s}", cases[i].eos), &err),
+                      &err);
+        struct str stops[] = {STR("never"), str_of(cases[i].stop)};
+        struct request q = generation("The and was there", 12);
+        q.until = stops;
+        q.n_until = 2;
+        struct asking how = {0};
+        struct response *r = ask(path, &how, &a, &q, 1);
+        if (!r)
+            continue;
+        EXPECT_STR(r->text, str_of(cases[i].text));
+        EXPECT_INT(r->finish, cases[i].finish);
+        EXPECT_INT(r->n_tokens_generated, cases[i].n_generated);
+    }
+    arena_free(&a);
+}
+
+static struct value *message(struct arena *a, const char *role, const char *content)
+{
+    struct value *m = value_dict(a);
+    dict_set(a, m, "role", value_strz(a, role));
+    dict_set(a, m, "content", value_strz(a, content));
+    return m;
+}
+
+/* As transformers' apply_chat_template renders them, from a folder and from GGUF. */
+static void chats_are_rendered(void)
+{
+    static const char *const kinds[] = {"hf-f32", "gguf-f32"};
+    struct arena a = {0};
+    struct value *messages = value_list(&a), *open = value_list(&a);
+    list_push(&a, messages, message(&a, "system", "Be brief."));
+    list_push(&a, messages, message(&a, "user", "Hi"));
+    for (size_t i = 0; i < 2; i++)
+        list_push(&a, open, messages->list.items[i]);
+    list_push(&a, open, message(&a, "assistant", "The answer is "));
+    for (int i = 0; i < 2; i++) {
+        struct asking how = {0};
+        struct backend *b = open_backend(make(&a, &(struct tiny_model){.kind = kinds[i]}), &how);
+        struct str text = {0};
+        struct error err;
+        if (!b)
+            continue;
+        EXPECT_OK(backend_render_chat(b, &a, messages, true, false, &text, &err), &err);
+        EXPECT_STR(text, STR("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi"
+                             "<|im_end|>\n<|im_start|>assistant\n"));
+        EXPECT_OK(backend_render_chat(b, &a, open, false, true, &text, &err), &err);
+        EXPECT_STR(text, STR("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi"
+                             "<|im_end|>\n<|im_start|>assistant\nThe answer is "));
+        backend_close(b);
+        b = open_backend(make(&a, &(struct tiny_model){.kind = kinds[i], .no_chat_template = true}),
+                         &how);
+        if (b)
+            EXPECT_ERROR(backend_render_chat(b, &a, messages, true, false, &text, &err), &err,
+                         E_UNSUPPORTED, "no chat template");
+        backend_close(b);
+    }
+    arena_free(&a);
+}
+
 /* ---- damaged models ---- */
 
 static int try_open(const char *path, struct error *err)
@@ -200,25 +335,6 @@ static void what_is_wrong_is_named(void)
         EXPECT_ERROR(try_open(make(&a, &cases[i].t), &err), &err, cases[i].code, cases[i].words);
     }
     arena_free(&a);
-}
-
-/* Replaces the first `from` in a file; the length may change. */
-static void patch(struct arena *a, const char *path, struct str from, struct str to)
-{
-    struct str text;
-    struct error err;
-    EXPECT_OK(file_read(a, path, FILE_LIMIT_TEXT, &text, &err), &err);
-    size_t at = str_find(text, from, 0);
-    if (at == SIZE_MAX) {
-        check_fail(__FILE__, __LINE__, "%s has no \"%.*s\"", path, STR_ARG(from));
-        return;
-    }
-    struct buf b = {0};
-    buf_str(&b, str_slice(text, 0, at));
-    buf_str(&b, to);
-    buf_str(&b, str_slice(text, at + from.n, SIZE_MAX));
-    EXPECT_OK(file_write(path, buf_view(&b), &err), &err);
-    buf_free(&b);
 }
 
 static void damaged_folders(void)
@@ -419,6 +535,9 @@ CHECK_MAIN({"formats_agree_with_transformers", formats_agree_with_transformers},
            {"generation_agrees_with_transformers", generation_agrees_with_transformers},
            {"quantizing_at_load_is_quantizing_before", quantizing_at_load_is_quantizing_before},
            {"dtypes_round_activations", dtypes_round_activations},
+           {"rope_scaling_agrees_with_transformers", rope_scaling_agrees_with_transformers},
+           {"stops_at_strings_and_ids", stops_at_strings_and_ids},
+           {"chats_are_rendered", chats_are_rendered},
            {"what_is_wrong_is_named", what_is_wrong_is_named}, {"damaged_folders", damaged_folders},
            {"folders_without_their_files", folders_without_their_files},
            {"not_models_at_all", not_models_at_all},
