@@ -146,8 +146,7 @@ int cmd_compare(int argc, char **argv, struct error *err)
     if (r != 0)
         return r < 0 ? r : EXIT_DONE;
     if (names.n != 2)
-        return error_set(err, E_USAGE,
-                         "assay compare: give two models, the reference first: assay compare A B");
+        return error_set(err, E_USAGE, "give two models, the reference first: assay compare A B");
     if ((r = store_open(o.db, STORE_READ, &s, err)) == 0 &&
         (r = compare_models(s, &a, names.items[0], names.items[1], o.task, &list, err)) == 0) {
         if (o.json)

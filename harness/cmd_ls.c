@@ -96,7 +96,7 @@ static int list_runs(struct store *s, struct arena *a, struct error *err)
         table_cell(&t, "%lld", (long long)runs[i].id);
         table_cell(&t, "%s", runs[i].started);
         table_cell(&t, runs[i].ended ? "%.1f" : "", runs[i].seconds);
-        table_cell(&t, runs[i].ended ? "%d" : "-", runs[i].exit_code);
+        table_cell(&t, runs[i].ended ? "%d" : o.json ? "" : "-", runs[i].exit_code);
         table_cell(&t, "%lld", (long long)runs[i].n_evaluations);
         table_cell(&t, "%lld", (long long)runs[i].tokens_computed);
         table_cell(&t, "%s", runs[i].command_line);
@@ -149,7 +149,7 @@ int cmd_ls(int argc, char **argv, struct error *err)
     if (r != 0)
         return r < 0 ? r : EXIT_DONE;
     if (positional.n)
-        return error_set(err, E_USAGE, "assay ls: \"%s\" stands alone; assay ls --help explains",
+        return error_set(err, E_USAGE, "\"%s\" stands alone; assay ls --help explains",
                          positional.items[0]);
     if (o.tasks)
         return list_tasks(err);

@@ -17,7 +17,7 @@ static const struct option report_options[] = {
     {OPTION_LIST, 'm', "model", "LABEL", &o.models,
      "models to show, the reference first [all, as first run]"},
     {OPTION_STR, 't', "task", "NAME", &o.task, "only this task [all]"},
-    {OPTION_INT, 0, "flips", "N", &o.flips, "changed answers shown, a task and direction [5]"},
+    {OPTION_COUNT, 0, "flips", "N", &o.flips, "changed answers shown, a task and direction [5]"},
     {OPTION_STR, 0, "db", "FILE", &o.db, "the store [assay.db]"},
     {OPTION_END, 0, NULL, NULL, NULL, NULL},
 };
@@ -37,8 +37,8 @@ int cmd_report(int argc, char **argv, struct error *err)
     int r = options_parse(&usage, argc, argv, &positional, err);
     if (r != 0)
         return r < 0 ? r : EXIT_DONE;
-    if (positional.n || (!o.html && !o.csv) || o.flips < 0)
-        return error_set(err, E_USAGE, "assay report: say what to write: --html FILE, --csv FILE");
+    if (positional.n || (!o.html && !o.csv))
+        return error_set(err, E_USAGE, "say what to write: --html FILE, --csv FILE");
     struct report_options ro = {.models = o.models.items,
                                 .n_models = (int)o.models.n,
                                 .task = o.task,

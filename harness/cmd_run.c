@@ -24,19 +24,19 @@ static struct sweep_options o = {
 static const struct option run_options[] = {
     {OPTION_GROUP, 0, "What to evaluate", NULL, NULL, NULL},
     {OPTION_LIST, 'm', "model", "SPEC", &o.models,
-     "GGUF file or model folder, with ,key=value: name, dtype, quant, max_length"},
+     "GGUF file or model folder, with ,name=LABEL ,quant= ,dtype= ..."},
     {OPTION_SPLIT, 't', "tasks", "NAMES", &o.tasks,
-     "tasks, groups, tags or YAML files, separated by commas (see assay ls --tasks)"},
-    {OPTION_FLOAT, 'L', "limit", "N", &o.limit,
+     "tasks, groups, tags, YAML files (assay ls --tasks lists them)"},
+    {OPTION_LIMIT, 'L', "limit", "N", &o.limit,
      "first N documents of each task, or a fraction [all]"},
-    {OPTION_INT, 'f', "num_fewshot", "N", &o.num_fewshot, "examples in the prompt [the task's]"},
+    {OPTION_COUNT, 'f', "num_fewshot", "N", &o.num_fewshot, "examples in the prompt [the task's]"},
     {OPTION_FLAG, 0, "apply_chat_template", NULL, &o.apply_chat_template,
      "render prompts by the model's chat template"},
     {OPTION_FLAG, 0, "fewshot_as_multiturn", NULL, &o.fewshot_as_multiturn,
      "with it, examples are turns of the conversation [true]"},
     {OPTION_STR, 0, "system_instruction", "TEXT", &o.system_instruction,
      "comes first in every prompt"},
-    {OPTION_INT, 0, "max_gen_toks", "N", &o.max_gen_toks, "new tokens at most [the task's]"},
+    {OPTION_COUNT, 0, "max_gen_toks", "N", &o.max_gen_toks, "new tokens at most [the task's]"},
     {OPTION_INT, 0, "seed", "N", &o.seed, "of the few-shot sampler [1234]"},
     {OPTION_GROUP, 0, "Where things are", NULL, NULL, NULL},
     {OPTION_LIST, 0, "data", "DIR", &o.data,
@@ -46,10 +46,10 @@ static const struct option run_options[] = {
     {OPTION_STR, 'o', "output", "DIR", &o.output,
      "also write results.json and samples_TASK.jsonl there"},
     {OPTION_GROUP, 0, "How to run", NULL, NULL, NULL},
-    {OPTION_INT, 0, "threads", "N", &o.threads, "threads of the engine [physical cores]"},
-    {OPTION_INT, 0, "score_threads", "N", &o.score_threads, "programs run at once [1]"},
-    {OPTION_INT, 0, "bootstrap_iters", "N", &o.bootstrap_iters,
-     "replicates for standard errors of medians and perplexities [100000]"},
+    {OPTION_COUNT, 0, "threads", "N", &o.threads, "threads of the engine [physical cores]"},
+    {OPTION_COUNT, 0, "score_threads", "N", &o.score_threads, "programs run at once [1]"},
+    {OPTION_COUNT, 0, "bootstrap_iters", "N", &o.bootstrap_iters,
+     "for standard errors of perplexities [100000]"},
     {OPTION_FLAG, 0, "allow_unsandboxed", NULL, &o.allow_unsandboxed,
      "run model-written code without bubblewrap"},
     {OPTION_FLAG, 'q', "quiet", NULL, &o.quiet, "no progress"},
@@ -246,12 +246,11 @@ int cmd_run(int argc, char **argv, struct error *err)
         return r < 0 ? r : EXIT_DONE;
     if (positional.n || !o.models.n || !o.tasks.n)
         return error_set(err, E_USAGE,
-                         positional.n
-                             ? "assay run: \"%s\" stands alone; models go behind -m, tasks "
-                               "behind -t"
-                         : o.models.n ? "assay run: which tasks? give -t NAMES (assay ls --tasks "
-                                        "lists them)%s"
-                                      : "assay run: which model? give -m MODEL, a GGUF file or a "
+                         positional.n ? "\"%s\" stands alone; models go behind -m, tasks "
+                                        "behind -t"
+                         : o.models.n ? "which tasks? give -t NAMES (assay ls --tasks lists "
+                                        "them)%s"
+                                      : "which model? give -m MODEL, a GGUF file or a "
                                         "Hugging Face folder%s",
                          positional.n ? positional.items[0] : "");
     sweep_data_dirs(&a, &o.data);

@@ -24,13 +24,13 @@ static const char *responses_path, *label;
 static const struct option score_options[] = {
     {OPTION_SPLIT, 't', "task", "NAME", &o.tasks, "the task (or a YAML file) that was answered"},
     {OPTION_STR, 'r', "responses", "FILE", &responses_path,
-     "JSONL: {\"doc_id\", \"response\"} rows, or lm-eval's samples_TASK.jsonl"},
+     "JSONL of {\"doc_id\", \"response\"}, or lm-eval's samples_TASK.jsonl"},
     {OPTION_STR, 'n', "name", "LABEL", &label, "what the model is called in tables [the file]"},
-    {OPTION_INT, 'f', "num_fewshot", "N", &o.num_fewshot, "that the prompts had [the task's]"},
+    {OPTION_COUNT, 'f', "num_fewshot", "N", &o.num_fewshot, "that the prompts had [the task's]"},
     {OPTION_LIST, 0, "data", "DIR", &o.data, "data folder [~/.cache/assay/data]"},
     {OPTION_LIST, 0, "include_path", "DIR", &o.include_paths, "folder of your own task files"},
     {OPTION_STR, 0, "db", "FILE", &o.db, "the store [assay.db]"},
-    {OPTION_INT, 0, "bootstrap_iters", "N", &o.bootstrap_iters, "for standard errors [100000]"},
+    {OPTION_COUNT, 0, "bootstrap_iters", "N", &o.bootstrap_iters, "for standard errors [100000]"},
     {OPTION_FLAG, 0, "allow_unsandboxed", NULL, &o.allow_unsandboxed,
      "run model-written code without bubblewrap"},
     {OPTION_FLAG, 0, "json", NULL, &o.json, "print the table as JSON"},
@@ -227,11 +227,11 @@ static int score_rows(struct planned *e, struct store *s, const struct rows *row
         else
             r = score_row(&a, e, s, rows, row, err);
         arena_free(&a);
-        if (r == 0 && i % 1000 == 999 && (r = store_commit(s, err)) == 0)
-            r = store_begin(s, err);
     }
-    struct error ignored;
-    return r == 0 ? store_commit(s, err) : (store_commit(s, &ignored), r);
+    if (r == 0)
+        return store_commit(s, err);
+    store_rollback(s);
+    return r;
 }
 
 static int open_task(struct arena *a, struct catalog *c, struct selection *selected, struct plan *p,
@@ -241,8 +241,7 @@ static int open_task(struct arena *a, struct catalog *c, struct selection *selec
     if (r < 0)
         return r;
     if (selected->n != 1 || selected->refs[0].is_group)
-        return error_set(err, E_USAGE, "assay score: give one task; \"%s\" names several",
-                         o.tasks.items[0]);
+        return error_set(err, E_USAGE, "give one task; \"%s\" names several", o.tasks.items[0]);
     *p = (struct plan){.items = arena_array(a, 1, sizeof *p->items), .n = 1};
     p->items[0].ref = &selected->refs[0];
     struct task_options to = {
@@ -301,8 +300,7 @@ int cmd_score(int argc, char **argv, struct error *err)
     if (r != 0)
         return r < 0 ? r : EXIT_DONE;
     if (positional.n || o.tasks.n != 1 || !responses_path)
-        return error_set(err, E_USAGE,
-                         "assay score: give -t TASK and -r FILE (assay score --help explains)");
+        return error_set(err, E_USAGE, "give -t TASK and -r FILE (assay score --help explains)");
     sweep_data_dirs(&a, &o.data);
     if ((r = catalog_open(o.include_paths.items, (int)o.include_paths.n, &c, err)) == 0 &&
         (r = open_task(&a, c, &selected, &p, err)) == 0 && (r = read_rows(&rows, err)) == 0 &&

@@ -301,8 +301,8 @@ static int document_number(const char *text, int64_t *ret, struct error *err)
     char *end;
     long long x = strtoll(text, &end, 10);
     if (!*text || *end || x < 0)
-        return error_set(err, E_USAGE,
-                         "assay show: a document is meant by its number, from 0, not \"%s\"", text);
+        return error_set(err, E_USAGE, "a document is meant by its number, from 0, not \"%s\"",
+                         text);
     *ret = x;
     return 0;
 }
@@ -319,9 +319,9 @@ int cmd_show(int argc, char **argv, struct error *err)
         return r < 0 ? r : EXIT_DONE;
     if (words.n != 2 || o.models.n > MAX_MODELS)
         return error_set(err, E_USAGE,
-                         words.n != 2 ? "assay show: give a task and a document's number: assay "
-                                        "show arc_easy 17"
-                                      : "assay show: one or two models, not more");
+                         words.n != 2 ? "give a task and a document's number: assay show "
+                                        "arc_easy 17"
+                                      : "one or two models, not more");
     if ((r = document_number(words.items[1], &doc, err)) < 0 ||
         (r = store_open(o.db, STORE_READ, &s, err)) < 0)
         goto out;

@@ -19,24 +19,26 @@ static const struct {
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
-static void print_help(void)
+static void print_help(FILE *f)
 {
-    puts("Usage: assay COMMAND [options]\n\n"
-         "Measures what a change to a language model costs or gains on real tasks.\n\nCommands:");
+    fputs("Usage: assay COMMAND [options]\n\n"
+          "Measures what a change to a language model costs or gains on real tasks.\n\nCommands:\n",
+          f);
     for (int i = 0; i < N_COMMANDS; i++)
-        printf("  %-9s %s\n", commands[i].name, commands[i].summary);
-    puts("\nassay COMMAND --help explains one command; assay --version prints the version.\n\n"
-         "Example:\n"
-         "  assay run -m model.gguf,name=base -m model.gguf,name=q8,quant=q8_0 -t arc_easy\n"
-         "  assay compare base q8");
+        fprintf(f, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    fputs("\nassay COMMAND --help explains one command; assay --version prints the version.\n\n"
+          "Example:\n"
+          "  assay run -m model.gguf,name=base -m model.gguf,name=q8,quant=q8_0 -t arc_easy\n"
+          "  assay compare base q8\n",
+          f);
 }
 
 static int unknown_command(const char *name)
 {
-    const char *names[N_COMMANDS];
+    const char *names[N_COMMANDS + 2] = {[N_COMMANDS] = "--help", "--version"};
     for (int i = 0; i < N_COMMANDS; i++)
         names[i] = commands[i].name;
-    const char *near = nearest_name(name, names, N_COMMANDS);
+    const char *near = nearest_name(name, names, N_COMMANDS + 2);
     fprintf(stderr, "assay: no command \"%s\"; %s%s%s\n", name, near ? "did you mean \"" : "",
             near ? near : "assay --help lists the commands", near ? "\"?" : "");
     return EXIT_USAGE;
@@ -46,7 +48,7 @@ int main(int argc, char **argv)
 {
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
-        print_help();
+        print_help(argc < 2 ? stderr : stdout);
         return argc < 2 ? EXIT_USAGE : EXIT_DONE;
     }
     if (strcmp(argv[1], "--version") == 0) {
@@ -62,7 +64,7 @@ int main(int argc, char **argv)
             r = error_set(&err, E_IO, "cannot write to standard output: is its disk full?");
         if (r >= 0)
             return r;
-        fprintf(stderr, "assay: %s\n", err.msg);
+        fprintf(stderr, "assay %s: %s\n", commands[i].name, err.msg);
         return exit_code(r);
     }
     return unknown_command(argv[1]);

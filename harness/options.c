@@ -1,6 +1,7 @@
 #include "harness/options.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,12 +40,11 @@ static int unknown(const struct usage *u, const char *word, size_t n, struct err
     struct arena a = {0};
     const char *near = nearest_name(arena_copy(&a, word, n), names, n_names);
     int r = near ? error_set(err, E_USAGE,
-                             "assay %s: unknown option --%.*s; did you mean --%s? (assay %s --help "
-                             "lists them all)",
-                             u->command, (int)n, word, near, u->command)
-                 : error_set(err, E_USAGE,
-                             "assay %s: unknown option --%.*s; assay %s --help lists them all",
-                             u->command, (int)n, word, u->command);
+                             "unknown option --%.*s; did you mean --%s? (assay %s --help lists "
+                             "them all)",
+                             (int)n, word, near, u->command)
+                 : error_set(err, E_USAGE, "unknown option --%.*s; assay %s --help lists them all",
+                             (int)n, word, u->command);
     arena_free(&a);
     return r;
 }
@@ -60,34 +60,34 @@ static void push_split(struct strings *list, const char *value)
     }
 }
 
-static int bad_value(const struct usage *u, const struct option *o, const char *value,
-                     const char *what, struct error *err)
+static int bad_value(const struct option *o, const char *value, const char *what, struct error *err)
 {
-    return error_set(err, E_USAGE, "assay %s: --%s takes %s, not \"%s\"", u->command, o->name, what,
-                     value);
+    return error_set(err, E_USAGE, "--%s takes %s, not \"%s\"", o->name, what, value);
 }
 
-static int take(const struct usage *u, const struct option *o, const char *value, struct error *err)
+static int take(const struct option *o, const char *value, struct error *err)
 {
     char *end;
     errno = 0;
     switch (o->kind) {
     case OPTION_FLAG:
         if (strcmp(value, "true") && strcmp(value, "false"))
-            return bad_value(u, o, value, "true or false", err);
+            return bad_value(o, value, "true or false", err);
         *(bool *)o->target = strcmp(value, "true") == 0;
         return 0;
-    case OPTION_INT: {
-        long x = strtol(value, &end, 10);
-        if (!*value || *end || errno || x < -2147483647L || x > 2147483647L)
-            return bad_value(u, o, value, "a whole number", err);
+    case OPTION_INT:
+    case OPTION_COUNT: {
+        long x = strtol(value, &end, 10), least = o->kind == OPTION_COUNT ? 0 : -2147483647L;
+        if (!*value || *end || errno || x < least || x > 2147483647L)
+            return bad_value(o, value, least == 0 ? "a whole number from 0" : "a whole number",
+                             err);
         *(int *)o->target = (int)x;
         return 0;
     }
-    case OPTION_FLOAT: {
+    case OPTION_LIMIT: {
         double x = strtod(value, &end);
-        if (!*value || *end || errno || x != x)
-            return bad_value(u, o, value, "a number", err);
+        if (!*value || *end || errno || !(x > 0 && (x < 1 || (x <= 0x1p53 && x == floor(x)))))
+            return bad_value(o, value, "a number of documents, or a fraction between 0 and 1", err);
         *(double *)o->target = x;
         return 0;
     }
@@ -110,6 +110,8 @@ static int take(const struct usage *u, const struct option *o, const char *value
 static void print_help(const struct usage *u)
 {
     printf("Usage: assay %s %s\n\n%s\n", u->command, u->synopsis, u->summary);
+    if (u->options->kind != OPTION_GROUP)
+        puts("\nOptions:");
     for (const struct option *o = u->options; o->kind != OPTION_END; o++) {
         if (o->kind == OPTION_GROUP) {
             printf("\n%s:\n", o->name);
@@ -136,19 +138,18 @@ static int parse_long(const struct usage *u, int argc, char **argv, int *i, stru
     if (!o && n > 3 && strncmp(word, "no-", 3) == 0 && !equals) {
         o = find_long(u->options, word + 3, n - 3);
         if (o && o->kind == OPTION_FLAG)
-            return take(u, o, "false", err);
+            return take(o, "false", err);
         o = NULL;
     }
     if (!o)
         return unknown(u, word, n, err);
     if (equals)
-        return take(u, o, equals + 1, err);
+        return take(o, equals + 1, err);
     if (o->kind == OPTION_FLAG)
-        return take(u, o, "true", err);
+        return take(o, "true", err);
     if (*i + 1 >= argc)
-        return error_set(err, E_USAGE, "assay %s: --%s needs a value: %s", u->command, o->name,
-                         o->arg);
-    return take(u, o, argv[++*i], err);
+        return error_set(err, E_USAGE, "--%s needs a value: --%s %s", o->name, o->name, o->arg);
+    return take(o, argv[++*i], err);
 }
 
 static int parse_letter(const struct usage *u, int argc, char **argv, int *i, struct error *err)
@@ -156,16 +157,15 @@ static int parse_letter(const struct usage *u, int argc, char **argv, int *i, st
     const char *word = argv[*i];
     const struct option *o = find_letter(u->options, word[1]);
     if (!o)
-        return error_set(err, E_USAGE, "assay %s: unknown option -%c; assay %s --help lists them",
-                         u->command, word[1], u->command);
+        return error_set(err, E_USAGE, "unknown option -%c; assay %s --help lists them all",
+                         word[1], u->command);
     if (o->kind == OPTION_FLAG && !word[2])
-        return take(u, o, "true", err);
+        return take(o, "true", err);
     if (word[2])
-        return take(u, o, word + 2, err);
+        return take(o, word + 2, err);
     if (*i + 1 >= argc)
-        return error_set(err, E_USAGE, "assay %s: -%c needs a value: %s", u->command, o->letter,
-                         o->arg);
-    return take(u, o, argv[++*i], err);
+        return error_set(err, E_USAGE, "-%c needs a value: -%c %s", o->letter, o->letter, o->arg);
+    return take(o, argv[++*i], err);
 }
 
 int options_parse(const struct usage *u, int argc, char **argv, struct strings *positional,

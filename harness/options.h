@@ -22,7 +22,8 @@ enum option_kind {
     OPTION_GROUP, /* a heading in the help */
     OPTION_FLAG,  /* bool: set by its presence; --no-NAME clears it; =true or =false set it */
     OPTION_INT,   /* int */
-    OPTION_FLOAT, /* double */
+    OPTION_COUNT, /* int, 0 or more */
+    OPTION_LIMIT, /* double: a fraction between 0 and 1, or a whole number of documents */
     OPTION_STR,   /* const char * */
     OPTION_LIST,  /* struct strings: may be given again and again */
     OPTION_SPLIT, /* struct strings: also split at commas */
@@ -47,7 +48,8 @@ struct usage {
 };
 
 /* Fills the targets; what is no option goes into `positional`. 1: --help was asked for and
- * printed. E_USAGE: an unknown option (err offers the nearest), or a value that does not parse. */
+ * printed. E_USAGE: an unknown option (err offers the nearest), or a value that does not parse.
+ * main prints the command's name before the sentence. */
 int options_parse(const struct usage *u, int argc, char **argv, struct strings *positional,
                   struct error *err);
 

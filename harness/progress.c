@@ -157,15 +157,19 @@ void progress_end(struct progress *p)
     if (!p->quiet) {
         double seconds = now() - p->started;
         struct buf b = {0};
-        buf_printf(&b, "%s: %lld of %lld documents answered", p->model, (long long)p->done,
-                   (long long)p->total);
-        if (p->stored)
-            buf_printf(&b, ", %lld were stored before", (long long)p->stored);
-        if (p->done) {
-            buf_puts(&b, "; ");
+        buf_printf(&b, "%s: ", p->model);
+        if (p->total)
+            buf_printf(&b, "%lld of %lld documents answered in ", (long long)p->done,
+                       (long long)p->total);
+        if (p->total && seconds < 60)
+            buf_printf(&b, "%.1f s", seconds);
+        else if (p->total)
             add_duration(&b, seconds);
-            buf_printf(&b, " at %.0f tok/s", seconds > 0 ? (double)p->tokens / seconds : 0);
-        }
+        if (p->done)
+            buf_printf(&b, ", %.0f tok/s", seconds > 0 ? (double)p->tokens / seconds : 0);
+        if (p->stored)
+            buf_printf(&b, "%s%lld documents were stored before", p->total ? "; " : "all ",
+                       (long long)p->stored);
         fprintf(stderr, "%s\n", b.p);
         buf_free(&b);
     }

@@ -178,11 +178,10 @@ int plan_open(struct arena *a, const struct selection *selected, struct backend 
             p.n_missing += p.items[i].info->n_eval - p.items[i].n_stored;
         }
     }
-    struct error ignored;
     if (r == 0)
         r = store_commit(s, err);
     else
-        store_commit(s, &ignored);
+        store_rollback(s);
     if (r < 0)
         plan_close(&p);
     else

@@ -149,7 +149,7 @@ static int open_database(struct store *s, enum store_mode mode, struct error *er
     return shut && !has_log(path) ? open_immutable(s, err) : 0;
 }
 
-static int pragma(struct store *s, const char *query, int64_t *ret, struct error *err)
+static int one_number(struct store *s, const char *query, int64_t *ret, struct error *err)
 {
     sqlite3_stmt *st = NULL;
     int r = sql_query(&s->sql, query, &st, err, "");
@@ -165,11 +165,11 @@ static int pragma(struct store *s, const char *query, int64_t *ret, struct error
 static int check_schema(struct store *s, bool *fresh, struct error *err)
 {
     int64_t application = 0, version = 0, tables = 0;
-    int r = pragma(s, "PRAGMA application_id", &application, err);
+    int r = one_number(s, "PRAGMA application_id", &application, err);
     if (r == 0)
-        r = pragma(s, "PRAGMA user_version", &version, err);
+        r = one_number(s, "PRAGMA user_version", &version, err);
     if (r == 0)
-        r = pragma(s, "SELECT count(*) FROM sqlite_schema", &tables, err);
+        r = one_number(s, "SELECT count(*) FROM sqlite_schema", &tables, err);
     if (r < 0)
         return r;
     *fresh = application == 0 && version == 0 && tables == 0;
@@ -231,8 +231,17 @@ int store_open(const char *path, enum store_mode mode, struct store **ret, struc
         store_close(s);
         return r;
     }
+    s->created = !existed;
     *ret = s;
     return 0;
+}
+
+static bool holds_no_evaluation(struct store *s)
+{
+    int64_t any = 1;
+    struct error ignored;
+    return one_number(s, "SELECT EXISTS (SELECT 1 FROM evaluations)", &any, &ignored) == 0 &&
+           any == 0;
 }
 
 void store_close(struct store *s)
@@ -241,10 +250,13 @@ void store_close(struct store *s)
         return;
     if (s->sql.db)
         roll_back(s);
+    bool unused = s->created && holds_no_evaluation(s);
     for (size_t i = 0; i < s->prepared.n; i++)
         sqlite3_finalize(s->prepared.items[i].st);
     free(s->prepared.items);
     sqlite3_close(s->sql.db);
+    if (unused)
+        remove_database(s->sql.path);
     lock_drop(&s->lock);
     forget_measures(s);
     free(s->measures.items);
@@ -254,6 +266,11 @@ void store_close(struct store *s)
 }
 
 /* ---- transactions ---- */
+
+void store_rollback(struct store *s)
+{
+    roll_back(s);
+}
 
 int store_begin(struct store *s, struct error *err)
 {

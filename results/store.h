@@ -23,7 +23,8 @@ enum store_mode {
 };
 
 /* Opens or creates the store at `path`; a failed creation leaves no file. While a writer has it
- * open, PATH.lock lies beside it. E_VERSION: written by a newer assay. E_BUSY: another writer
+ * open, PATH.lock lies beside it. A store that was created and holds no evaluation when it is
+ * closed is removed again: a run that could not start leaves nothing. E_VERSION: written by a newer assay. E_BUSY: another writer
  * holds it (err names its pid). E_IO: cannot be opened, no SQLite file, disk full. *ret is
  * untouched on failure. */
 int store_open(const char *path, enum store_mode mode, struct store **ret, struct error *err);
@@ -96,6 +97,7 @@ int store_begin(struct store *s, struct error *err);
 int store_sample(struct store *s, int64_t evaluation, const struct sample_row *row,
                  struct error *err);
 int store_commit(struct store *s, struct error *err);
+void store_rollback(struct store *s);
 
 /* One run of the program, for `assay ls`: what was asked, when, how it ended. */
 int store_run_begin(struct store *s, const char *command_line, int64_t *id, struct error *err);

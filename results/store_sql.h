@@ -19,6 +19,7 @@ struct measure_id {
 struct store {
     struct sql sql;
     struct lock lock; /* fd -1: a reader has none */
+    bool created;     /* there was no such file before */
     bool in_transaction;
     struct {
         struct prepared *items;

@@ -186,9 +186,9 @@ static int nothing_named(struct catalog *c, const char *name, const char *why, s
         names[i] = c->entries.items[i].name;
     const char *near = nearest_name(name, names, c->entries.n);
     return error_set(err, E_USAGE,
-                     "%sthere is no task, group, tag or file \"%s\"%s%s%s; `assay ls "
-                     "--tasks` lists what there is",
-                     why, name, near ? "; did you mean \"" : "", near ? near : "",
+                     "%sthere is no task, group, tag or file \"%s\"%s%s%s assay ls --tasks lists "
+                     "what there is",
+                     why, name, near ? "; did you mean \"" : ";", near ? near : "",
                      near ? "\"?" : "");
 }
 

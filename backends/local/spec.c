@@ -57,8 +57,8 @@ static int set_format(const struct key *key, struct str value, const char *text,
                 *ret = (enum format)f;
         return 0;
     }
-    int r = error_set(err, E_USAGE, "model \"%s\": %s=%.*s; it takes %s", text, key->name,
-                      STR_ARG(value), takes.p);
+    int r = error_set(err, E_USAGE, "model \"%s\": %s takes %s, not \"%.*s\"", text, key->name,
+                      takes.p, STR_ARG(value));
     buf_free(&takes);
     return r;
 }
@@ -80,8 +80,9 @@ static int set_key(struct arena *a, const struct key *key, struct str value, con
     errno = 0;
     long x = strtol(z, &end, 10);
     if (!*z || *end || errno || x < 1 || x > key->most)
-        return error_set(err, E_USAGE, "model \"%s\": %s=%s; it takes a whole number from 1 to %ld",
-                         text, key->name, z, key->most);
+        return error_set(err, E_USAGE,
+                         "model \"%s\": %s takes a whole number from 1 to %ld, not \"%s\"", text,
+                         key->name, key->most, z);
     if (key->field == offsetof(struct spec, kv_tokens))
         *(int64_t *)field = x;
     else

@@ -1,4 +1,17 @@
-# lib.sh: sourced by the scripts here: small data sets and tasks for a tiny model.
+# lib.sh: sourced by the scripts here: transcripts, small data sets and tasks for a tiny model.
+
+# try ARGUMENTS...: runs the program and prints a transcript: what was asked, what came on stdout,
+# what came on stderr behind "! ", and the exit code unless it is 0.
+try() {
+    echo "\$ assay $*"
+    "$assay" "$@" >try.out 2>try.err
+    try_code=$?
+    cat try.out
+    sed 's/^/! /' try.err
+    [ $try_code -eq 0 ] || echo "exit $try_code"
+    rm -f try.out try.err
+}
+
 
 # A multiple-choice task of $1 documents named "colors", and a generation task "say".
 make_tasks() {

@@ -18,7 +18,7 @@ static const struct option rows[] = {
     {OPTION_GROUP, 0, "Things", NULL, NULL, NULL},
     {OPTION_FLAG, 'q', "be_quiet", NULL, &got.flag, "say less"},
     {OPTION_INT, 'n', "num_fewshot", "N", &got.number, "examples"},
-    {OPTION_FLOAT, 0, "limit", "N", &got.fraction, "documents"},
+    {OPTION_LIMIT, 0, "limit", "N", &got.fraction, "documents"},
     {OPTION_STR, 0, "db", "FILE", &got.text, "store"},
     {OPTION_LIST, 'm', "model", "SPEC", &got.list, "models"},
     {OPTION_SPLIT, 't', "tasks", "NAMES", &got.split, "tasks"},

@@ -405,11 +405,34 @@ static void refuses_what_is_no_store(void)
     fixture_end();
 }
 
+/* A run that could not start leaves no store behind, but never takes one away. */
+static void leaves_no_empty_store(void)
+{
+    fixture_begin();
+    const char *path = fixture_path("a.db");
+    int64_t run;
+    struct store *s = open_store(path, STORE_WRITE);
+    EXPECT_OK(store_run_begin(s, "assay run", &run, &err), &err);
+    EXPECT_OK(store_begin(s, &err), &err);
+    evaluation(s, "e1", "base");
+    store_rollback(s);
+    store_close(s);
+    EXPECT(!file_exists(path));
+    EXPECT(!file_exists(fixture_path("a.db-wal")));
+
+    EXPECT_OK(file_write(path, STR(""), &err), &err);
+    store_close(open_store(path, STORE_WRITE));
+    EXPECT(file_exists(path));
+    fixture_end();
+}
+
 static void refuses_newer_schemas(void)
 {
     fixture_begin();
     const char *path = fixture_path("a.db");
-    store_close(open_store(path, STORE_WRITE));
+    struct store *written = open_store(path, STORE_WRITE);
+    evaluation(written, "e1", "base");
+    store_close(written);
     fixture_sql(path, "PRAGMA user_version = 99");
     struct store *s = NULL;
     for (enum store_mode mode = STORE_READ; mode <= STORE_WRITE; mode++)
@@ -451,4 +474,5 @@ CHECK_MAIN({"creates_and_reopens", creates_and_reopens},
            {"stands_a_write_that_fails", stands_a_write_that_fails},
            {"leaves_nothing_when_creation_fails", leaves_nothing_when_creation_fails},
            {"refuses_what_is_no_store", refuses_what_is_no_store},
-           {"refuses_newer_schemas", refuses_newer_schemas}, {"stands_damage", stands_damage})
+           {"refuses_newer_schemas", refuses_newer_schemas},
+           {"leaves_no_empty_store", leaves_no_empty_store}, {"stands_damage", stands_damage})
