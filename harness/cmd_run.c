@@ -197,7 +197,8 @@ static int run_model(const char *spec, struct store *s, int64_t run,
     int r = backend_open(spec, &bo, &b, err);
     if (r < 0 || (r = plan_open(&a, selected, b, s, run, &o, &p, err)) < 0)
         goto out;
-    print_notes(&p, progress);
+    if (t->lists.n == 0) /* the tasks are the same for every model */
+        print_notes(&p, progress);
     r = run_plan(b, s, &p, progress, err);
     t->tokens += backend_stats(b).tokens_computed;
     report_failures(&p, progress, t);

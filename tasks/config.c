@@ -198,9 +198,12 @@ void task_note(struct task *t, const char *format, ...)
     if (n)
         memcpy(notes, t->info.notes, (size_t)n * sizeof *notes);
     notes[n] = arena_vprintf(&t->arena, format, args);
+    va_end(args);
+    for (int i = 0; i < n; i++) /* two splits may be read from one file */
+        if (strcmp(notes[i], notes[n]) == 0)
+            return;
     t->info.notes = notes;
     t->info.n_notes = n + 1;
-    va_end(args);
 }
 
 static const char *where_is(struct task *t, const char *key)
