@@ -1,5 +1,6 @@
 /* cmd_run.c: `assay run`, model by model: open, plan, run, aggregate; then one table for all. */
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,7 @@ static const struct option run_options[] = {
      "also write results.json and samples_TASK.jsonl there"},
     {OPTION_GROUP, 0, "How to run", NULL, NULL, NULL},
     {OPTION_COUNT, 0, "threads", "N", &o.threads, "threads of the engine [physical cores]"},
-    {OPTION_COUNT, 0, "score_threads", "N", &o.score_threads, "programs run at once [1]"},
+    {OPTION_COUNT, 0, "score_threads", "N", &o.score_threads, "programs run at once, up to 16 [1]"},
     {OPTION_COUNT, 0, "bootstrap_iters", "N", &o.bootstrap_iters,
      "for standard errors of perplexities [100000]"},
     {OPTION_FLAG, 0, "allow_unsandboxed", NULL, &o.allow_unsandboxed,
@@ -69,7 +70,7 @@ static const struct usage usage = {
 static void on_signal(int signal)
 {
     (void)signal;
-    runner_interrupted = 1;
+    atomic_store(&runner_interrupted, true); /* lock-free, and so allowed here */
 }
 
 /* The first Ctrl-C drains and commits; the second one ends the program at once. */

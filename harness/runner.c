@@ -11,7 +11,7 @@
 #include "base/utf8.h"
 #include "harness/queue.h"
 
-volatile sig_atomic_t runner_interrupted;
+atomic_bool runner_interrupted;
 
 enum {
     N_JOBS = 384,         /* documents between rendering and storing */
@@ -38,8 +38,7 @@ struct runner {
     struct progress *progress;
     struct job jobs[N_JOBS];
     struct queue idle, asked, answered, scored; /* each stage's input, named for what is in it */
-    atomic_bool stop;     /* a stage failed for good, or the user asked to stop */
-    atomic_int n_scoring; /* score threads still running */
+    atomic_bool stop;                           /* a stage failed for good */
     struct error store_error;
 };
 
@@ -62,7 +61,8 @@ static void ask(struct runner *r, struct planned *e, int64_t doc, int *n_bad)
     if (task_ask(e->task, &j->arena, doc, &j->asked, &err) < 0) {
         j->asked = (struct asked){.doc_id = doc};
         j->error = arena_copy(&j->arena, err.msg, strlen(err.msg));
-        ++*n_bad;
+        if (*n_bad >= 0)
+            ++*n_bad;
         queue_push(&r->scored, index);
         return;
     }
@@ -170,8 +170,6 @@ static void *score_stage(void *arg)
             keep_error(j, err.msg);
         queue_push(&r->scored, index);
     }
-    if (atomic_fetch_sub(&r->n_scoring, 1) == 1)
-        queue_close(&r->scored);
     return NULL;
 }
 
@@ -294,6 +292,36 @@ static void *store_stage(void *arg)
 
 /* ---- all together ---- */
 
+enum { PREPARE, STORE, FIRST_SCORE, MAX_SCORE = 16 }; /* places in the list of threads */
+
+struct thread {
+    pthread_t id;
+    bool runs;
+};
+
+static int start(struct runner *r, struct thread *threads, int n, struct error *err)
+{
+    for (int i = 0; i < n; i++) {
+        void *(*stage)(void *) = i == PREPARE ? prepare_stage
+                                 : i == STORE ? store_stage
+                                              : score_stage;
+        int e = pthread_create(&threads[i].id, NULL, stage, r);
+        threads[i].runs = e == 0;
+        if (e != 0)
+            return error_set(err, E_MEMORY,
+                             "cannot start a thread: %s; the limit on processes (ulimit -u) or on "
+                             "memory is too low",
+                             strerror(e));
+    }
+    return 0;
+}
+
+static void join(struct thread *t)
+{
+    if (t->runs)
+        pthread_join(t->id, NULL);
+}
+
 int runner_run(struct backend *b, struct store *s, struct planned *evaluations, int n,
                const struct runner_options *o, struct progress *p, struct error *err)
 {
@@ -309,23 +337,22 @@ int runner_run(struct backend *b, struct store *s, struct planned *evaluations, 
     for (int i = 0; i < N_JOBS; i++)
         queue_push(&r->idle, i);
 
-    pthread_t prepare, store, score[16];
-    int n_score = o->n_score_threads < 1 ? 1 : o->n_score_threads > 16 ? 16 : o->n_score_threads;
-    atomic_store(&r->n_scoring, n_score);
-    pthread_create(&prepare, NULL, prepare_stage, r);
-    pthread_create(&store, NULL, store_stage, r);
-    for (int i = 0; i < n_score; i++)
-        pthread_create(&score[i], NULL, score_stage, r);
-
-    int result = backend_stage(r, err);
+    struct thread threads[FIRST_SCORE + MAX_SCORE] = {0};
+    int n_score = o->n_score_threads < 1           ? 1
+                  : o->n_score_threads > MAX_SCORE ? MAX_SCORE
+                                                   : o->n_score_threads;
+    int result = start(r, threads, FIRST_SCORE + n_score, err);
+    if (result == 0)
+        result = backend_stage(r, err);
     if (result < 0)
         atomic_store(&r->stop, true);
     queue_close(&r->answered);
     for (int i = 0; i < n_score; i++)
-        pthread_join(score[i], NULL);
+        join(&threads[FIRST_SCORE + i]);
+    queue_close(&r->scored);
     queue_close(&r->idle); /* wakes a prepare stage that waits for a job in a stopped run */
-    pthread_join(prepare, NULL);
-    pthread_join(store, NULL);
+    join(&threads[PREPARE]);
+    join(&threads[STORE]);
 
     if (result == 0 && r->store_error.code) {
         *err = r->store_error;

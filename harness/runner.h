@@ -7,7 +7,7 @@
 #ifndef ASSAY_HARNESS_RUNNER_H
 #define ASSAY_HARNESS_RUNNER_H
 
-#include <signal.h>
+#include <stdatomic.h>
 
 #include "backends/backend.h"
 #include "harness/progress.h"
@@ -32,10 +32,10 @@ static inline bool planned_done(const struct planned *p, int64_t doc)
 }
 
 /* Set by SIGINT and SIGTERM (harness/cmd_run.c): finish what is answered, commit, stop. */
-extern volatile sig_atomic_t runner_interrupted;
+extern atomic_bool runner_interrupted;
 
 struct runner_options {
-    int n_score_threads; /* at least 1 */
+    int n_score_threads; /* 1 to 16; others count as the nearest */
 };
 
 /* 0: every document is stored (some perhaps with an error: planned.n_failed). E_INTERRUPTED: what

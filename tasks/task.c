@@ -237,6 +237,8 @@ static void set_hashes(struct task *t)
         hasher_field(h, json_text(&t->arena, e.value));
         arena_reset(&t->arena, m);
     }
+    if (t->output == OUTPUT_GENERATE_UNTIL) /* which --max_gen_toks may have set */
+        hasher_add(h, &t->max_gen_toks, sizeof t->max_gen_toks);
     hasher_end(h, hex);
     t->info.task_hash = arena_printf(&t->arena, "%s", hex);
     h = hasher_new();
