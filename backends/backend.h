@@ -55,9 +55,8 @@ int backend_render_chat(const struct backend *b, struct arena *a, const struct v
                         bool add_generation_prompt, bool continue_final, struct str *ret,
                         struct error *err);
 
-/* Text to token ids in `a`, as a prompt would be encoded (with BOS where the model adds one and
- * the text has none). E_INPUT: the text starts with BOS and the tokenizer adds another (the
- * double BOS that spoils scores). */
+/* Text to token ids in `a`, as a prompt would be encoded: with BOS where the model adds one and
+ * the text has none. E_INPUT: it begins with BOS twice (which spoils scores). */
 int backend_encode(const struct backend *b, struct arena *a, struct str text, int32_t **ids,
                    int *n_ids, struct error *err);
 /* One token as the text it stands for; bytes that are no UTF-8 alone are given as they are. */

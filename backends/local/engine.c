@@ -134,10 +134,12 @@ int engine_open(const struct model *m, const struct kernels *k, const struct eng
     return r;
 }
 
+/* The last page goes first: of what is unused the oldest is taken, and pages are found from the
+ * first on, so that a beginning without its end is of use and an end without its beginning not. */
 static void sequence_free(struct engine *e, struct sequence *s)
 {
-    for (int i = 0; i < s->n_pages; i++)
-        kvcache_drop(&e->cache, s->pages[i]);
+    while (s->n_pages > 0)
+        kvcache_drop(&e->cache, s->pages[--s->n_pages]);
     free(s->pages);
     free(s);
 }

@@ -38,6 +38,7 @@ struct pending {
     enum finish_reason finish;
     struct error err; /* of the detokenizer */
     struct backend *backend;
+    struct pending *next, **link; /* of the backend's list */
 };
 
 struct backend {
@@ -49,12 +50,14 @@ struct backend {
     struct model *model;
     struct tokenizer *tokenizer;
     const struct tokenizer_info *words;
-    struct jinja *chat; /* NULL: no template */
+    struct jinja *chat;      /* NULL: no template, or none that can be read: */
+    struct error chat_error; /* which only matters to who wants to chat */
     struct engine *engine;
     int32_t prefix; /* what stands for an empty context: BOS, else EOS; -1: neither */
     struct str prefix_text;
     const int32_t *stops; /* ids that end a text */
     int n_stops;
+    struct pending *pending; /* list of all in flight */
     struct {
         struct pending **items; /* [first .. n) are done and not handed out */
         size_t n, cap, first;
@@ -118,8 +121,9 @@ static int open_words(struct backend *b, struct error *err)
     if (!b->words->chat_template)
         return 0;
     const char *where = arena_printf(&b->arena, "%s: chat template", b->spec.path);
-    return jinja_compile(&b->arena, str_of(b->words->chat_template), where, JINJA_CHAT, &b->chat,
-                         err);
+    jinja_compile(&b->arena, str_of(b->words->chat_template), where, JINJA_CHAT, &b->chat,
+                  &b->chat_error);
+    return 0;
 }
 
 int backend_open(const char *text, const struct backend_options *options, struct backend **ret,
@@ -156,13 +160,33 @@ static void pending_free(struct pending *p)
     free(p);
 }
 
+static void put_in_flight(struct backend *b, struct pending *p)
+{
+    p->next = b->pending;
+    p->link = &b->pending;
+    if (p->next)
+        p->next->link = &p->next;
+    b->pending = p;
+    b->n_in_flight++;
+}
+
+/* Answered, or given up since the backend closes. */
+static void take_back(struct backend *b, struct pending *p)
+{
+    *p->link = p->next;
+    if (p->next)
+        p->next->link = p->link;
+    b->n_in_flight--;
+    pending_free(p);
+}
+
 void backend_close(struct backend *b)
 {
     if (!b)
         return;
     engine_close(b->engine);
-    for (size_t i = b->done.first; i < b->done.n; i++)
-        pending_free(b->done.items[i]);
+    while (b->pending)
+        take_back(b, b->pending);
     free(b->done.items);
     tokenizer_free(b->tokenizer);
     model_close(b->model);
@@ -182,6 +206,8 @@ int backend_render_chat(const struct backend *b, struct arena *a, const struct v
                         bool add_generation_prompt, bool continue_final, struct str *ret,
                         struct error *err)
 {
+    if (b->chat_error.code)
+        return error_set(err, b->chat_error.code, "%s", b->chat_error.msg);
     if (!b->chat)
         return error_set(err, E_UNSUPPORTED, "the model \"%s\" has no chat template", b->spec.path);
     return chat_render(b->chat, b->words, a, messages, add_generation_prompt, continue_final, ret,
@@ -190,25 +216,32 @@ int backend_render_chat(const struct backend *b, struct arena *a, const struct v
 
 /* ---- tokens ---- */
 
+static int encode(const struct backend *b, struct arena *a, struct str text, unsigned flags,
+                  int32_t **ids, int *n_ids, struct error *err)
+{
+    struct token_ids t;
+    int r = tokenizer_encode(b->tokenizer, a, text, flags, &t, err);
+    if (r < 0)
+        return r;
+    if (t.n > INT32_MAX / 2)
+        return error_set(err, E_INPUT, "a text of %zu tokens is longer than any context", t.n);
+    *ids = t.p;
+    *n_ids = (int)t.n;
+    return 0;
+}
+
 int backend_encode(const struct backend *b, struct arena *a, struct str text, int32_t **ids,
                    int *n_ids, struct error *err)
 {
-    struct str bos = str_of(b->words->bos_text);
-    if (bos.n && str_starts(text, bos) && str_starts(str_slice(text, bos.n, SIZE_MAX), bos))
-        return error_set(err, E_INPUT,
-                         "the prompt begins with \"%s\" twice, which spoils scores; the chat "
-                         "template writes it already, so take it out of the task's prompt",
-                         b->words->bos_text);
     /* A text that brings its own BOS gets no second one. */
     bool has = b->prefix_text.n && str_starts(text, b->prefix_text);
-    struct token_ids t;
-    int r = tokenizer_encode(b->tokenizer, a, text, has ? 0 : TOKENIZER_ADD_SPECIAL, &t, err);
-    if (r == 0 && t.n > INT32_MAX / 2)
-        r = error_set(err, E_INPUT, "a prompt of %zu tokens is longer than any context", t.n);
-    if (r == 0) {
-        *ids = t.p;
-        *n_ids = (int)t.n;
-    }
+    int r = encode(b, a, text, has ? 0 : TOKENIZER_ADD_SPECIAL, ids, n_ids, err);
+    int32_t bos = b->words->bos;
+    if (r == 0 && bos >= 0 && *n_ids > 1 && (*ids)[0] == bos && (*ids)[1] == bos)
+        r = error_set(err, E_INPUT,
+                      "the prompt begins with \"%s\" twice, which spoils scores; the chat "
+                      "template writes it already, so take it out of the task's prompt",
+                      b->words->bos_text);
     return r;
 }
 
@@ -223,6 +256,15 @@ static int no_prefix(const struct backend *b, struct error *err)
                      "the model \"%s\" has neither a BOS nor an EOS token to stand for an empty "
                      "context; give the task a prompt",
                      b->spec.path);
+}
+
+static int32_t *with_prefix(const struct backend *b, struct arena *a, const int32_t *ids, int n)
+{
+    int32_t *ret = arena_array(a, (size_t)n + 1, sizeof *ret);
+    ret[0] = b->prefix;
+    if (n)
+        memcpy(ret + 1, ids, (size_t)n * sizeof *ret);
+    return ret;
 }
 
 /* True where text may go on: no stop string in it, no token that ends it. */
@@ -280,20 +322,15 @@ static int encode_pair(struct backend *b, struct arena *a, const struct request 
 {
     struct str context = q->context, continuation = q->continuation;
     int32_t *ids;
-    int n_context, r;
+    int n_context, n = 0, r;
     if (context.n == 0) {
-        struct token_ids t;
         if (b->prefix < 0)
             return no_prefix(b, err);
-        if ((r = tokenizer_encode(b->tokenizer, a, continuation, 0, &t, err)) < 0)
+        if ((r = encode(b, a, continuation, 0, &ids, &n, err)) < 0)
             return r;
-        bool has = t.n && t.p[0] == b->prefix; /* then it is the context itself */
-        ids = arena_array(a, t.n + 1, sizeof *ids);
-        ids[0] = b->prefix;
-        if (t.n)
-            memcpy(ids + !has, t.p, t.n * sizeof *ids);
-        *whole = ids;
-        *n_whole = (int)t.n + !has;
+        bool has = n && ids[0] == b->prefix; /* then it is the context itself */
+        *whole = has ? ids : with_prefix(b, a, ids, n);
+        *n_whole = n + !has;
         *n_scored = *n_whole - 1;
         return 0;
     }
@@ -327,11 +364,7 @@ static int prepare_loglikelihood(struct backend *b, struct pending *p, const str
     if (n - dropped == n_scored) { /* a context of no token at all */
         if (b->prefix < 0)
             return no_prefix(b, err);
-        int32_t *with = arena_array(&p->arena, (size_t)n + 1, sizeof *with);
-        with[0] = b->prefix;
-        memcpy(with + 1, whole, (size_t)n * sizeof *with);
-        whole = with;
-        n++;
+        whole = with_prefix(b, &p->arena, whole, n++);
     }
     p->n_truncated = dropped;
     p->parts = arena_array(&p->arena, 1, sizeof *p->parts);
@@ -351,10 +384,7 @@ static int prepare_rolling(struct backend *b, struct pending *p, const struct re
         return r;
     if (b->prefix < 0)
         return no_prefix(b, err);
-    int32_t *all = arena_array(&p->arena, (size_t)n + 1, sizeof *all);
-    all[0] = b->prefix;
-    if (n)
-        memcpy(all + 1, ids, (size_t)n * sizeof *all);
+    const int32_t *all = with_prefix(b, &p->arena, ids, n);
     p->parts = arena_array(&p->arena, (size_t)(n / max) + 1, sizeof *p->parts);
     for (int scored = 0; scored < n;) {
         int size = n - scored < max ? n - scored : max, end = scored + size + 1;
@@ -368,12 +398,14 @@ static int prepare_rolling(struct backend *b, struct pending *p, const struct re
 
 /* ---- generation ---- */
 
+/* EOS stops as a string as well: a model may spell it with other tokens. */
 static void copy_stops(struct pending *p, const struct request *q)
 {
-    p->n_until = q->n_until;
-    p->until = arena_array(&p->arena, (size_t)q->n_until, sizeof *p->until);
-    for (int i = 0; i < q->n_until; i++) {
-        p->until[i] = str_copy(&p->arena, q->until[i]);
+    p->n_until = q->n_until + 1;
+    p->until = arena_array(&p->arena, (size_t)p->n_until, sizeof *p->until);
+    for (int i = 0; i < p->n_until; i++) {
+        p->until[i] =
+            i < q->n_until ? str_copy(&p->arena, q->until[i]) : str_of(p->backend->words->eos_text);
         p->longest_stop = p->until[i].n > p->longest_stop ? p->until[i].n : p->longest_stop;
     }
 }
@@ -447,7 +479,7 @@ int backend_submit(struct backend *b, const struct request *q, uint64_t tag, str
         engine_submit(b->engine, &p->parts[i].job);
     if (p->n_parts == 0)
         *ARRAY_PUSH(&b->done) = p; /* an empty text: nothing to compute */
-    b->n_in_flight++;
+    put_in_flight(b, p);
     return 0;
 }
 
@@ -533,8 +565,7 @@ int backend_poll(struct backend *b, struct arena *a, struct completion *ret, int
         struct pending *p = b->done.items[b->done.first++];
         ret[n].tag = p->tag;
         answer(p, a, &ret[n].response);
-        pending_free(p);
-        b->n_in_flight--;
+        take_back(b, p);
     }
     if (b->done.first == b->done.n)
         b->done.first = b->done.n = 0;

@@ -101,15 +101,14 @@ int tokenizer_of(const struct checkpoint *c, struct tokenizer **ret, struct erro
 int stop_ids_of(struct arena *a, const struct checkpoint *c, int32_t eos, const int32_t **ret,
                 int *n, struct error *err)
 {
-    const struct value *v = NULL;
-    struct value *config;
+    struct value *config = c->settings;
     const char *path = path_join(a, c->path, "generation_config.json");
     if (!c->is_gguf && file_exists(path)) {
         int r = json_read(a, path, &config, err);
         if (r < 0)
             return r;
-        v = dict_get(config, "eos_token_id");
     }
+    const struct value *v = c->is_gguf ? NULL : dict_get(config, "eos_token_id");
     size_t n_listed = v && v->type == VALUE_LIST ? v->list.n : 0;
     int32_t *ids = arena_array(a, n_listed + 2, sizeof *ids);
     *n = 0;

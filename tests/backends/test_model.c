@@ -250,6 +250,92 @@ static void stops_at_strings_and_ids(void)
     arena_free(&a);
 }
 
+/* As transformers: without generation_config.json, config.json says where texts end. */
+static void stops_where_the_config_says(void)
+{
+    struct arena a = {0};
+    const char *path = make(&a, &(struct tiny_model){.kind = "hf-f32"});
+    patch(&a, path_join(&a, path, "config.json"), STR("\"eos_token_id\": 1"),
+          STR("\"eos_token_id\": [1, 65]"));
+    struct request q = generation("The and was there", 12);
+    struct asking how = {0};
+    struct response *r = ask(path, &how, &a, &q, 1);
+    if (r) {
+        EXPECT_STR(r->text, STR("aaaaaaaa"));
+        EXPECT_INT(r->finish, FINISH_EOS);
+    }
+    arena_free(&a);
+}
+
+/* EOS is the one token "==" here; the model spells it with two. */
+static void stops_at_a_spelled_eos(void)
+{
+    struct arena a = {0};
+    const char *path = make(&a, &(struct tiny_model){.kind = "hf-f32"});
+    const char *json = path_join(&a, path, "tokenizer.json");
+    patch(&a, json, STR("\"ll\":"), STR("\"==\":"));
+    patch(&a, json, STR("[\"l\", \"l\"]"), STR("[\"=\", \"=\"]"));
+    patch(&a, path_join(&a, path, "tokenizer_config.json"), STR("\"eos_token\": \"</s>\""),
+          STR("\"eos_token\": \"==\""));
+    struct request q = generation("The and was there", 12);
+    struct asking how = {0};
+    struct response *r = ask(path, &how, &a, &q, 1);
+    if (r) {
+        EXPECT_STR(r->text, STR("aaaaaaaa"));
+        EXPECT_INT(r->finish, FINISH_STOP);
+        EXPECT_INT(r->n_tokens_generated, 10);
+    }
+    arena_free(&a);
+}
+
+/* As after Ctrl-C; the sanitizer sees what is left behind. */
+static void closes_with_requests_in_flight(void)
+{
+    struct arena a = {0};
+    struct asking how = {0};
+    struct backend *b = open_backend(make(&a, &(struct tiny_model){.kind = "hf-f32"}), &how);
+    struct request requests[] = {generation("The and was there", 12),
+                                 loglikelihood("The", " and was there"),
+                                 {.kind = REQUEST_LOGLIKELIHOOD_ROLLING}};
+    struct completion done;
+    struct error err;
+    for (uint64_t i = 0; b && i < 30; i++)
+        EXPECT_OK(backend_submit(b, &requests[i % 3], i, &err), &err);
+    for (int i = 0; b && i < 15; i++)
+        EXPECT(backend_poll(b, &a, &done, 1, &err) >= 0);
+    if (b)
+        EXPECT_INT(backend_in_flight(b), 15);
+    backend_close(b);
+    arena_free(&a);
+}
+
+/* Of an unused sequence the end is given up first: its beginning can still be shared. */
+static void beginnings_outlive_ends(void)
+{
+    struct arena a = {0};
+    struct asking how = {.options = ",kv_tokens=160"}; /* ten pages */
+    struct backend *b = open_backend(make(&a, &(struct tiny_model){.kind = "hf-f32"}), &how);
+    struct buf text = {0};
+    while (text.n < 128) /* a token a byte: eight pages */
+        buf_puts(&text, "#0123456789%");
+    struct request whole = loglikelihood(text.p, "!"),
+                   other = loglikelihood("????????????????????????????????????????", "!"),
+                   beginning = loglikelihood(str_printf(&a, "%.96s", text.p).p, "!");
+    struct request *const order[] = {&whole, &other, &beginning};
+    int64_t computed[3] = {0};
+    for (int i = 0; b && i < 3; i++) {
+        struct response r;
+        int64_t before = backend_stats(b).tokens_computed;
+        ask_all(b, &a, order[i], 1, 0, &r);
+        computed[i] = backend_stats(b).tokens_computed - before;
+    }
+    EXPECT(computed[0] >= 128);
+    EXPECT(computed[2] <= 16); /* five of its six pages were found */
+    backend_close(b);
+    buf_free(&text);
+    arena_free(&a);
+}
+
 static struct value *message(struct arena *a, const char *role, const char *content)
 {
     struct value *m = value_dict(a);
@@ -290,6 +376,25 @@ static void chats_are_rendered(void)
                          E_UNSUPPORTED, "no chat template");
         backend_close(b);
     }
+    arena_free(&a);
+}
+
+/* A template that cannot be read only matters to who wants to chat. */
+static void broken_chat_templates_wait(void)
+{
+    struct arena a = {0};
+    const char *path = make(&a, &(struct tiny_model){.kind = "hf-f32"});
+    patch(&a, path_join(&a, path, "tokenizer_config.json"), STR("{%"), STR("{% nonsense"));
+    struct asking how = {0};
+    struct backend *b = open_backend(path, &how);
+    struct value *messages = value_list(&a);
+    struct str text;
+    struct error err;
+    list_push(&a, messages, message(&a, "user", "Hi"));
+    if (b)
+        EXPECT_ERROR(backend_render_chat(b, &a, messages, true, false, &text, &err), &err, E_INPUT,
+                     "chat template");
+    backend_close(b);
     arena_free(&a);
 }
 
@@ -537,7 +642,12 @@ CHECK_MAIN({"formats_agree_with_transformers", formats_agree_with_transformers},
            {"dtypes_round_activations", dtypes_round_activations},
            {"rope_scaling_agrees_with_transformers", rope_scaling_agrees_with_transformers},
            {"stops_at_strings_and_ids", stops_at_strings_and_ids},
+           {"stops_where_the_config_says", stops_where_the_config_says},
+           {"stops_at_a_spelled_eos", stops_at_a_spelled_eos},
+           {"closes_with_requests_in_flight", closes_with_requests_in_flight},
+           {"beginnings_outlive_ends", beginnings_outlive_ends},
            {"chats_are_rendered", chats_are_rendered},
+           {"broken_chat_templates_wait", broken_chat_templates_wait},
            {"what_is_wrong_is_named", what_is_wrong_is_named}, {"damaged_folders", damaged_folders},
            {"folders_without_their_files", folders_without_their_files},
            {"not_models_at_all", not_models_at_all},
