@@ -1,6 +1,7 @@
 /* cmd_score.c: `assay score`: scores recorded outputs, without a model. Rows are either plain
  * ({"doc_id": 3, "response": "text"}; "responses": [...] for repeats) or those of a
  * samples_TASK.jsonl in lm-evaluation-harness' layout ("doc_id", "resps"). */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "harness/commands.h"
 #include "harness/scores.h"
 #include "harness/sweep.h"
@@ -103,7 +105,7 @@ static int read_rows(struct rows *rows, struct error *err)
         end = end == SIZE_MAX ? all.n : end;
         struct row row = {.offset = at, .n = end - at, .line = ++line};
         struct arena_mark m = arena_mark(&scratch);
-        if (row.n > strspn(all.p + at, " \t\r"))
+        if (utf8_strip(str_slice(all, at, end), STRIP_BOTH, NULL).n)
             r = add_row(&scratch, rows, row, err);
         arena_reset(&scratch, m);
         at = end + 1;
@@ -116,9 +118,10 @@ static int read_rows(struct rows *rows, struct error *err)
     return r;
 }
 
+/* lm-eval writes numbers as texts. */
 static bool to_number(const struct value *v, double *ret)
 {
-    char *end;
+    char *end = "";
     if (v->type == VALUE_FLOAT)
         *ret = v->f;
     else if (v->type == VALUE_INT)
@@ -127,10 +130,9 @@ static bool to_number(const struct value *v, double *ret)
         char text[64] = {0};
         memcpy(text, v->s.p, v->s.n);
         *ret = strtod(text, &end);
-        return *end == '\0';
     } else
         return false;
-    return true;
+    return *end == '\0' && !isnan(*ret);
 }
 
 /* One recorded answer: a text, a log-likelihood, or [log-likelihood, is_greedy]. */

@@ -90,11 +90,13 @@ static void print_tokens(const struct backend *b, const char *what, const char *
     struct arena a = {0};
     struct value *ids;
     struct error ignored;
-    if (ids_json && json_parse(&a, str_of(ids_json), "tokens", &ids, &ignored) == 0) {
+    if (ids_json && json_parse(&a, str_of(ids_json), "tokens", &ids, &ignored) == 0 &&
+        ids->type == VALUE_LIST) {
         printf("%s (%zu):", what, ids->list.n);
         for (size_t i = 0; i < ids->list.n; i++) {
             struct buf text = {0};
-            int32_t id = (int32_t)ids->list.items[i]->i;
+            const struct value *v = ids->list.items[i];
+            int32_t id = v->type == VALUE_INT && v->i <= INT32_MAX ? (int32_t)v->i : -1;
             if (b) {
                 buf_char(&text, ':');
                 buf_json_str(&text, backend_token_text(b, &a, id), false);
@@ -279,10 +281,18 @@ static void json_side(struct buf *b, const struct side *side)
         buf_puts(b, "}");
     }
     buf_puts(b, "], \"scores\": {");
-    for (int i = 0; i < s->n_scores; i++)
-        buf_printf(b, "%s\"%s,%s\": %.17g", i ? ", " : "", s->scores[i].metric, s->scores[i].filter,
-                   s->scores[i].value);
-    buf_puts(b, "}}");
+    for (int i = 0; i < s->n_scores; i++) {
+        struct arena a = {0};
+        const struct score_row *c = &s->scores[i];
+        buf_puts(b, i ? ", " : "");
+        buf_json_str(b, str_printf(&a, "%s,%s", c->metric, c->filter), false);
+        buf_printf(b, isfinite(c->value) ? ": %.17g" : ": null", c->value);
+        arena_free(&a);
+    }
+    buf_puts(b, "}");
+    if (s->error)
+        json_member(b, "error", str_of(s->error), false);
+    buf_puts(b, "}");
 }
 
 static void print_json(const struct side *sides, int n_sides)
