@@ -102,21 +102,24 @@ int file_read(struct arena *a, const char *path, size_t limit, struct str *ret, 
 int file_write(const char *path, struct str text, struct error *err)
 {
     struct arena scratch = {0};
-    const char *tmp = arena_printf(&scratch, "%s.tmp", path);
+    struct stat st;
+    bool device = stat(path, &st) == 0 && !S_ISREG(st.st_mode); /* never to be replaced */
+    const char *tmp = device ? path : arena_printf(&scratch, "%s.tmp", path);
     FILE *f = fopen(tmp, "we");
     int r = 0;
     if (!f)
-        r = cannot(err, "write", tmp);
+        r = cannot(err, "write", path);
     else {
         bool bad = fwrite(text.p, 1, text.n, f) != text.n;
-        bad |= fflush(f) != 0 || fsync(fileno(f)) != 0;
+        bad |= fflush(f) != 0 || (!device && fsync(fileno(f)) != 0);
         int saved = errno;
         bad |= fclose(f) != 0;
         if (bad) {
             errno = saved ? saved : errno;
-            r = cannot(err, "write", tmp);
-            unlink(tmp);
-        } else if (rename(tmp, path) < 0) {
+            r = cannot(err, "write", path);
+            if (!device)
+                unlink(tmp);
+        } else if (!device && rename(tmp, path) < 0) {
             r = cannot(err, "write", path);
             unlink(tmp);
         }

@@ -40,6 +40,11 @@ static void optional_number(struct table *t, const char *format, double x)
         table_cell(t, "%s", "");
 }
 
+static const char *signed_text(struct arena *a, double x)
+{
+    return arena_printf(a, "%s%s", signbit(x) ? "" : "+", score_text(a, x));
+}
+
 static void p_cell(struct table *t, double p)
 {
     if (!isfinite(p))
@@ -78,12 +83,12 @@ static void print_text(const struct comparison_list *l)
     for (size_t i = 0; i < l->n; i++) {
         const struct comparison *c = &l->items[i];
         task_cells(&t, c, c->task_alias);
-        table_cell(&t, "%.4f", c->a);
-        table_cell(&t, "%.4f", c->b);
+        table_cell(&t, "%s", score_text(&a, c->a));
+        table_cell(&t, "%s", score_text(&a, c->b));
         optional_number(&t, c->near_chance ? "%.1f %%*" : "%.1f %%", c->recovery_percent);
-        table_cell(&t, "%+.4f", c->difference);
+        table_cell(&t, "%s", signed_text(&a, c->difference));
         if (isfinite(c->low) && isfinite(c->high))
-            table_cell(&t, "%+.4f .. %+.4f", c->low, c->high);
+            table_cell(&t, "%s .. %s", signed_text(&a, c->low), signed_text(&a, c->high));
         else
             table_cell(&t, "%s", "");
         p_cell(&t, c->is_01 ? c->mcnemar_p : NAN);
@@ -128,7 +133,7 @@ static void print_json(const struct comparison_list *l)
                                   c->p,
                                   c->is_01 ? c->mcnemar_p : NAN};
         for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
-            optional_number(&t, "%.17g", numbers[k]);
+            table_number(&t, numbers[k]);
         table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->lost);
         table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->gained);
         table_cell(&t, "%d", c->near_chance);

@@ -1,4 +1,5 @@
 /* cmd_ls.c: `assay ls`: what is in a store, or which tasks there are. */
+#include <math.h>
 #include <stdio.h>
 
 #include "harness/commands.h"
@@ -115,6 +116,35 @@ static void evaluation_cells(struct table *t, struct arena *a, const struct eval
     table_cell(t, e->n_failed ? "%lld" : "", (long long)e->n_failed);
 }
 
+static int list_evaluations_json(const struct evaluation_list *list, struct arena *a)
+{
+    static const char *const headings[] = {"id",     "model",     "task",     "setting",
+                                           "n_docs", "n_samples", "n_failed", "n_eval",
+                                           "metric", "filter",    "value",    "stderr"};
+    struct table t;
+    table_init(&t, headings, sizeof headings / sizeof *headings);
+    for (size_t i = 0; i < list->n; i++) {
+        const struct evaluation_line *e = &list->items[i];
+        for (int k = 0; k < e->n_scores || k == 0; k++) {
+            const struct score_line *score = k < e->n_scores ? &e->scores[k] : NULL;
+            table_cell(&t, "%lld", (long long)e->id);
+            table_cell(&t, "%s", e->model);
+            table_cell(&t, "%s", e->task);
+            table_cell(&t, "%s", setting_text(a, e));
+            table_cell(&t, "%lld", (long long)e->n_docs);
+            table_cell(&t, "%lld", (long long)e->n_samples);
+            table_cell(&t, "%lld", (long long)e->n_failed);
+            table_cell(&t, score ? "%lld" : "", (long long)e->n_eval);
+            table_cell(&t, "%s", score ? score->metric : "");
+            table_cell(&t, "%s", score ? score->filter : "");
+            table_number(&t, score ? score->value : NAN);
+            table_number(&t, score ? score->stderr_ : NAN);
+        }
+    }
+    table_print(&t, true);
+    return 0;
+}
+
 static int list_evaluations(struct store *s, struct arena *a, struct error *err)
 {
     static const char *const headings[] = {">id",     "Model",  "Task",   "Setting", ">documents",
@@ -124,6 +154,8 @@ static int list_evaluations(struct store *s, struct arena *a, struct error *err)
     int r = query_evaluations(s, a, &f, &list, err);
     if (r < 0)
         return r;
+    if (o.json)
+        return list_evaluations_json(&list, a);
     struct table t;
     table_init(&t, headings, 9);
     for (size_t i = 0; i < list.n; i++) {
@@ -133,10 +165,10 @@ static int list_evaluations(struct store *s, struct arena *a, struct error *err)
             bool has = k < e->n_scores;
             table_cell(&t, "%s", has ? e->scores[k].metric : "");
             table_cell(&t, "%s", has ? e->scores[k].filter : "");
-            table_cell(&t, has ? "%.4f" : "", has ? e->scores[k].value : 0.0);
+            table_cell(&t, "%s", has ? score_text(a, e->scores[k].value) : "");
         }
     }
-    table_print(&t, o.json);
+    table_print(&t, false);
     return 0;
 }
 

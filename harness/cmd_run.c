@@ -131,8 +131,9 @@ static void report_failures(const struct plan *p, struct progress *progress, str
     for (int i = 0; i < p->n; i++) {
         const struct planned *e = &p->items[i];
         if (e->n_failed)
-            progress_note(progress, "task \"%s\": %lld documents failed; the first: %s",
-                          e->info->name, (long long)e->n_failed, e->first_error);
+            progress_note(progress, "task \"%s\": %lld document%s failed%s: %s", e->info->name,
+                          (long long)e->n_failed, e->n_failed == 1 ? "" : "s",
+                          e->n_failed == 1 ? "" : "; the first", e->first_error);
         t->n_failed += e->n_failed;
     }
 }
@@ -160,6 +161,11 @@ static int run_plan(struct backend *b, struct store *s, struct plan *p, struct p
     return r;
 }
 
+static const char *output_folder(struct arena *a, const struct backend *b)
+{
+    return lmeval_folder(a, o.output, backend_info(b)->name, (int)o.models.n);
+}
+
 static int export(struct store *s, const struct backend *b, const char *spec, const struct plan *p,
                   double begun, struct error *err)
 {
@@ -170,7 +176,7 @@ static int export(struct store *s, const struct backend *b, const char *spec, co
         if (p->items[i].task)
             parts[n++] = (struct lmeval_part){p->items[i].id, p->items[i].info->n_eval};
     struct lmeval_run run = {
-        .dir = lmeval_folder(&a, o.output, backend_info(b)->name, (int)o.models.n),
+        .dir = output_folder(&a, b),
         .parts = parts,
         .n_parts = n,
         .model_args = spec,
@@ -198,6 +204,8 @@ static int run_model(const char *spec, struct store *s, int64_t run,
     int r = backend_open(spec, &bo, &b, err);
     if (r < 0 || (r = plan_open(&a, selected, b, s, run, &o, &p, err)) < 0)
         goto out;
+    if (o.output && (r = folder_make(output_folder(&a, b), err)) < 0)
+        goto out; /* better now than after the work */
     if (t->lists.n == 0) /* the tasks are the same for every model */
         print_notes(&p, progress);
     r = run_plan(b, s, &p, progress, err);

@@ -7,6 +7,7 @@
 
 #include "backends/backend.h"
 #include "base/json.h"
+#include "base/value.h"
 #include "harness/commands.h"
 #include "harness/options.h"
 #include "harness/table.h"
@@ -44,8 +45,26 @@ struct side {
     struct sample_view sample;
 };
 
+/* The last used evaluation of the list, of those in the setting of `like` if there are any. */
+static const struct evaluation_line *choose(const struct evaluation_list *list,
+                                            const struct evaluation_line *like)
+{
+    const struct evaluation_line *best = NULL;
+    for (size_t i = 0; i < list->n; i++) {
+        const struct evaluation_line *e = &list->items[i];
+        bool same = like && same_setting(e, like),
+             best_same = like && best && same_setting(best, like);
+        if (!best || same > best_same ||
+            (same == best_same && strcmp(e->last_used, best->last_used) > 0))
+            best = e;
+    }
+    return best;
+}
+
+/* `like`: the evaluation that it will stand beside; NULL for the first. */
 static int find_side(struct store *s, struct arena *a, const char *model, const char *task,
-                     int64_t doc, struct side *ret, struct error *err)
+                     int64_t doc, const struct evaluation_line *like, struct side *ret,
+                     struct error *err)
 {
     struct evaluation_filter f = {.model = model, .task = task, .latest = true};
     struct evaluation_list list;
@@ -54,16 +73,18 @@ static int find_side(struct store *s, struct arena *a, const char *model, const 
         return r;
     if (list.n == 0)
         return error_set(err, E_INPUT, "\"%s\" has not answered the task \"%s\"", model, task);
-    size_t latest = 0;
-    for (size_t i = 1; i < list.n; i++)
-        if (strcmp(list.items[i].last_used, list.items[latest].last_used) > 0)
-            latest = i;
-    if (list.n > 1)
+    const struct evaluation_line *e = choose(&list, like);
+    if (like && !same_setting(e, like))
+        fprintf(stderr,
+                "note: \"%s\" did not answer \"%s\" in the same setting: its prompt was another "
+                "one\n",
+                model, task);
+    else if (list.n > 1 && !like)
         fprintf(stderr,
                 "note: \"%s\" answered \"%s\" in %zu settings; this is #%lld, the last used one "
                 "(assay ls lists them; -m '#ID' picks one)\n",
-                model, task, list.n, (long long)list.items[latest].id);
-    ret->evaluation = list.items[latest];
+                model, task, list.n, (long long)e->id);
+    ret->evaluation = *e;
     return query_sample(s, a, ret->evaluation.id, doc, &ret->sample, err);
 }
 
@@ -75,12 +96,19 @@ static void heading(const char *text)
     putchar('\n');
 }
 
+enum { BRIEF = 60 }; /* bytes */
+
+static bool is_brief(struct str s)
+{
+    return s.n <= BRIEF && str_find(s, STR("\n"), 0) == SIZE_MAX;
+}
+
 /* A text on one line, quoted, its middle left out when it is long. */
 static const char *brief(struct arena *a, struct str s)
 {
     struct buf b = {0};
-    buf_json_str(&b, str_slice(s, 0, 60), false);
-    if (s.n > 60)
+    buf_json_str(&b, str_slice(s, 0, BRIEF), false);
+    if (s.n > BRIEF)
         buf_puts(&b, "...");
     return buf_take(&b, a).p;
 }
@@ -159,6 +187,16 @@ static void answer_cells(struct table *t, struct arena *a, const struct request_
                    r->row.is_greedy ? " greedy" : "");
 }
 
+/* Of a multiple-choice document the target is the right choice's number. */
+static bool is_right(const struct side *side, const struct request_row *r)
+{
+    struct arena a = {0};
+    bool right = strcmp(side->evaluation.output_type, "multiple_choice") == 0 &&
+                 str_eqz(side->sample.target, arena_printf(&a, "%d", r->idx));
+    arena_free(&a);
+    return right;
+}
+
 static void print_answers(const struct side *sides, int n_sides)
 {
     struct arena a = {0};
@@ -170,7 +208,8 @@ static void print_answers(const struct side *sides, int n_sides)
     for (int i = 0; i < sides[0].sample.n_requests; i++) {
         const struct request_row *r = &sides[0].sample.requests[i].row;
         table_cell(&t, "%d%s", r->idx, r->unconditional ? " alone" : "");
-        table_cell(&t, "%s", r->continuation.n ? brief(&a, r->continuation) : "");
+        table_cell(&t, "%s%s", r->continuation.n ? brief(&a, r->continuation) : "",
+                   is_right(&sides[0], r) ? " (right)" : "");
         for (int m = 0; m < n_sides; m++)
             answer_cells(&t, &a,
                          i < sides[m].sample.n_requests ? &sides[m].sample.requests[i] : NULL);
@@ -179,8 +218,8 @@ static void print_answers(const struct side *sides, int n_sides)
     for (int m = 0; m < n_sides; m++)
         for (int i = 0; i < sides[m].sample.n_requests; i++) {
             const struct request_row *r = &sides[m].sample.requests[i].row;
-            if (!r->response.n)
-                continue;
+            if (is_brief(r->response))
+                continue; /* the table holds all of it */
             heading(arena_printf(&a, "answer %d of %s", r->idx, sides[m].evaluation.model));
             printf("%.*s\n", STR_ARG(r->response));
         }
@@ -232,8 +271,9 @@ static void print_text(const struct side *sides, int n_sides)
     heading("scores");
     print_scores(sides, n_sides);
     for (int m = 0; m < n_sides; m++) {
-        printf("\n%s: filtered %.*s\n", sides[m].evaluation.model,
-               STR_ARG(sides[m].sample.filtered_json));
+        if (strcmp(sides[m].evaluation.output_type, "generate_until") == 0)
+            printf("\n%s: filtered %.*s\n", sides[m].evaluation.model,
+                   STR_ARG(sides[m].sample.filtered_json));
         if (sides[m].sample.error)
             printf("%s: failed: %s\n", sides[m].evaluation.model, sides[m].sample.error);
     }
@@ -256,6 +296,19 @@ static void json_member(struct buf *b, const char *key, struct str text, bool is
         buf_json_str(b, text, false);
 }
 
+static void json_score(struct buf *b, const struct score_row *s, bool first)
+{
+    struct arena a = {0};
+    buf_puts(b, first ? "" : ", ");
+    buf_json_str(b, str_of(arena_printf(&a, "%s,%s", s->metric, s->filter)), false);
+    buf_puts(b, ": ");
+    if (isfinite(s->value))
+        buf_float(b, s->value);
+    else
+        buf_puts(b, "null");
+    arena_free(&a);
+}
+
 static void json_side(struct buf *b, const struct side *side)
 {
     const struct sample_view *s = &side->sample;
@@ -273,22 +326,18 @@ static void json_side(struct buf *b, const struct side *side)
         json_member(b, "prompt", r->row.prompt, false);
         json_member(b, "continuation", r->row.continuation, false);
         json_member(b, "response", r->row.response, false);
-        if (isfinite(r->row.logprob_nats))
-            buf_printf(b, ", \"logprob\": %.17g, \"is_greedy\": %s", r->row.logprob_nats,
-                       r->row.is_greedy ? "true" : "false");
+        if (isfinite(r->row.logprob_nats)) {
+            buf_puts(b, ", \"logprob\": ");
+            buf_float(b, r->row.logprob_nats);
+            json_member(b, "is_greedy", r->row.is_greedy ? STR("true") : STR("false"), true);
+        }
         json_member(b, "prompt_tokens", str_of(r->prompt_tokens), true);
         json_member(b, "tokens", str_of(r->tokens), true);
         buf_puts(b, "}");
     }
     buf_puts(b, "], \"scores\": {");
-    for (int i = 0; i < s->n_scores; i++) {
-        struct arena a = {0};
-        const struct score_row *c = &s->scores[i];
-        buf_puts(b, i ? ", " : "");
-        buf_json_str(b, str_printf(&a, "%s,%s", c->metric, c->filter), false);
-        buf_printf(b, isfinite(c->value) ? ": %.17g" : ": null", c->value);
-        arena_free(&a);
-    }
+    for (int i = 0; i < s->n_scores; i++)
+        json_score(b, &s->scores[i], i == 0);
     buf_puts(b, "}");
     if (s->error)
         json_member(b, "error", str_of(s->error), false);
@@ -345,7 +394,8 @@ int cmd_show(int argc, char **argv, struct error *err)
     }
     int n_sides = 0;
     for (size_t m = 0; m < o.models.n && r == 0; m++, n_sides++)
-        r = find_side(s, &a, o.models.items[m], words.items[0], doc, &sides[m], err);
+        r = find_side(s, &a, o.models.items[m], words.items[0], doc,
+                      m ? &sides[0].evaluation : NULL, &sides[m], err);
     if (r == 0 && n_sides == 0)
         r = error_set(err, E_INPUT, "the store \"%s\" holds no evaluation yet", o.db);
     if (r < 0)

@@ -1,4 +1,5 @@
 /* main.c: picks the command, prints what went wrong, turns errors into exit codes. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,8 +45,18 @@ static int unknown_command(const char *name)
     return EXIT_USAGE;
 }
 
+/* Where one of the three standard files is closed, the next file opened would take its place, and
+ * what is printed would go into it. The place is held by one that cannot be used either. */
+static void hold_standard_files(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
+            return;
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_files();
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         print_help(argc < 2 ? stderr : stdout);

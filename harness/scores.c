@@ -98,6 +98,7 @@ static void collect_group(struct arena *a, const struct plan *p, int group,
                           const struct score_list *leaves, struct score_list *ret)
 {
     const struct task_ref *ref = p->items[group].ref;
+    size_t before = ret->n;
     for (int k = 0; k < ref->n_aggregates; k++) {
         /* one line for each filter that a member reports this metric under */
         size_t first = ret->n;
@@ -111,6 +112,17 @@ static void collect_group(struct arena *a, const struct plan *p, int group,
                 add_group_line(a, p, group, &ref->aggregates[k], e->filter, leaves, ret);
         }
     }
+    if (ret->n == before) /* a heading over its members */
+        *ARRAY_PUSH(ret) = (struct score_entry){
+            .task = ref->name,
+            .alias = ref->alias ? ref->alias : ref->name,
+            .version = "",
+            .filter = "",
+            .metric = "",
+            .depth = depth_of(p, group),
+            .is_group = true,
+            .num_fewshot = -1,
+        };
 }
 
 int scores_collect(struct arena *a, struct store *s, const struct plan *p, struct score_list *ret,
@@ -160,9 +172,10 @@ static void value_cell(struct table *t, const struct score_entry *e)
     if (!e || e->line.n == 0)
         table_cell(t, "%s", "");
     else if (isnan(e->line.stderr_))
-        table_cell(t, "%.4f", e->line.value);
+        table_cell(t, "%s", score_text(&t->arena, e->line.value));
     else
-        table_cell(t, "%.4f \xc2\xb1 %.4f", e->line.value, e->line.stderr_);
+        table_cell(t, "%s \xc2\xb1 %s", score_text(&t->arena, e->line.value),
+                   score_text(&t->arena, e->line.stderr_));
 }
 
 /* For programs: one row a model, numbers apart. */
@@ -175,6 +188,8 @@ static void print_json(const struct score_list *models, size_t n_models)
     for (size_t m = 0; m < n_models; m++) {
         for (size_t i = 0; i < models[m].n; i++) {
             const struct score_entry *e = &models[m].items[i];
+            if (!*e->metric)
+                continue;
             table_cell(&t, "%s", models[m].model);
             table_cell(&t, "%s", e->task);
             table_cell(&t, "%s", e->version);
@@ -182,8 +197,8 @@ static void print_json(const struct score_list *models, size_t n_models)
             table_cell(&t, e->num_fewshot < 0 ? "" : "%d", e->num_fewshot);
             table_cell(&t, "%s", e->metric);
             table_cell(&t, "%lld", (long long)e->line.n);
-            table_cell(&t, "%.17g", e->line.value);
-            table_cell(&t, isnan(e->line.stderr_) ? "" : "%.17g", e->line.stderr_);
+            table_number(&t, e->line.value);
+            table_number(&t, e->line.stderr_);
         }
     }
     table_print(&t, true);
@@ -209,7 +224,7 @@ static void print_text(const struct score_list *models, size_t n_models)
         table_cell(&t, e->num_fewshot < 0 ? "" : "%d", e->num_fewshot);
         table_cell(&t, "%s", e->metric);
         table_cell(&t, "%s", arrow(e->metric));
-        table_cell(&t, "%lld", (long long)e->line.n);
+        table_cell(&t, *e->metric ? "%lld" : "", (long long)e->line.n);
         for (size_t m = 0; m < n_models; m++)
             value_cell(&t, m == 0 ? e : same_entry(&models[m], e));
     }

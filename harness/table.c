@@ -1,24 +1,52 @@
 #include "harness/table.h"
 
+#include <ctype.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utf8proc.h>
 
 #include "base/json.h"
 #include "base/utf8.h"
+#include "base/value.h"
 
 void table_init(struct table *t, const char *const *headings, int n_columns)
 {
     *t = (struct table){.headings = headings, .n_columns = n_columns};
 }
 
+static bool is_number(const char *s)
+{
+    char *end;
+    if (!*s || strspn(s, "+-0123456789.eE") != strlen(s) || *s == '+')
+        return false;
+    strtod(s, &end);
+    return *end == '\0' && *s != '.' && end[-1] != '.';
+}
+
 void table_cell(struct table *t, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    *ARRAY_PUSH(&t->cells) = arena_vprintf(&t->arena, format, args);
+    const char *text = arena_vprintf(&t->arena, format, args);
     va_end(args);
+    *ARRAY_PUSH(&t->cells) = (struct table_cell){text, !strstr(format, "%s") && is_number(text)};
+}
+
+void table_number(struct table *t, double x)
+{
+    struct buf b = {0};
+    if (isfinite(x))
+        buf_float(&b, x);
+    bool finite = b.n > 0;
+    *ARRAY_PUSH(&t->cells) = (struct table_cell){finite ? buf_take(&b, &t->arena).p : "", finite};
+}
+
+const char *score_text(struct arena *a, double x)
+{
+    return arena_printf(a, fabs(x) < 1e7 ? "%.4f" : "%.4e", x);
 }
 
 int text_width(struct str s)
@@ -37,25 +65,36 @@ static const char *heading(const struct table *t, int column)
     return h[0] == '>' ? h + 1 : h;
 }
 
-static void print_cell(const struct table *t, int column, const char *text, int width)
+static void add_cell(struct buf *line, const struct table *t, int column, const char *text,
+                     int width)
 {
     int pad = width - text_width(str_of(text));
-    bool right = t->headings[column][0] == '>', last = column == t->n_columns - 1;
+    bool right = t->headings[column][0] == '>';
     if (column)
-        fputs("  ", stdout);
+        buf_puts(line, "  ");
     if (right)
-        printf("%*s", pad, "");
-    fputs(text, stdout);
-    if (!right && !last)
-        printf("%*s", pad, "");
+        buf_printf(line, "%*s", pad, "");
+    buf_puts(line, text);
+    if (!right)
+        buf_printf(line, "%*s", pad, "");
+}
+
+/* Prints a line without the spaces at its end. */
+static void end_line(struct buf *line)
+{
+    while (line->n && line->p[line->n - 1] == ' ')
+        line->n--;
+    printf("%.*s\n", (int)line->n, line->p ? line->p : "");
+    buf_free(line);
 }
 
 static void print_text(const struct table *t, const int *width)
 {
     int n = t->n_columns;
+    struct buf line = {0};
     for (int c = 0; c < n; c++)
-        print_cell(t, c, heading(t, c), width[c]);
-    putchar('\n');
+        add_cell(&line, t, c, heading(t, c), width[c]);
+    end_line(&line);
     for (int c = 0; c < n; c++) {
         if (c)
             fputs("  ", stdout);
@@ -65,19 +104,18 @@ static void print_text(const struct table *t, const int *width)
     putchar('\n');
     for (size_t i = 0; i < t->cells.n; i++) {
         int c = (int)(i % (size_t)n);
-        print_cell(t, c, t->cells.items[i], width[c]);
+        add_cell(&line, t, c, t->cells.items[i].text, width[c]);
         if (c == n - 1)
-            putchar('\n');
+            end_line(&line);
     }
 }
 
-static bool is_number(const char *s)
+static void json_key(struct buf *b, const char *heading)
 {
-    char *end;
-    if (!*s || strspn(s, "+-0123456789.eE") != strlen(s) || *s == '+')
-        return false;
-    strtod(s, &end);
-    return *end == '\0' && *s != '.' && end[-1] != '.';
+    buf_char(b, '"');
+    for (; *heading; heading++)
+        buf_char(b, (char)tolower((unsigned char)*heading));
+    buf_puts(b, "\": ");
 }
 
 static void print_json(const struct table *t)
@@ -87,16 +125,15 @@ static void print_json(const struct table *t)
     buf_puts(&b, "[");
     for (size_t i = 0; i < t->cells.n; i++) {
         int c = (int)(i % (size_t)n);
-        const char *cell = t->cells.items[i];
+        const struct table_cell *cell = &t->cells.items[i];
         buf_puts(&b, c ? ", " : i ? ",\n {" : "{");
-        buf_json_str(&b, str_of(heading(t, c)), false);
-        buf_puts(&b, ": ");
-        if (is_number(cell))
-            buf_puts(&b, cell);
-        else if (!*cell)
+        json_key(&b, heading(t, c));
+        if (cell->is_number)
+            buf_puts(&b, cell->text);
+        else if (!*cell->text)
             buf_puts(&b, "null");
         else
-            buf_json_str(&b, str_of(cell), false);
+            buf_json_str(&b, str_of(cell->text), false);
         if (c == n - 1)
             buf_puts(&b, "}");
     }
@@ -114,7 +151,7 @@ void table_print(struct table *t, bool json)
         for (int c = 0; c < t->n_columns; c++)
             width[c] = text_width(str_of(heading(t, c)));
         for (size_t i = 0; i < t->cells.n; i++) {
-            int c = (int)(i % (size_t)t->n_columns), w = text_width(str_of(t->cells.items[i]));
+            int c = (int)(i % (size_t)t->n_columns), w = text_width(str_of(t->cells.items[i].text));
             width[c] = w > width[c] ? w : width[c];
         }
         print_text(t, width);

@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 int sql_error(struct sql *s, const char *doing, struct error *err)
 {
     const char *says = sqlite3_errmsg(s->db);
+    int why = sqlite3_system_errno(s->db);
     switch (sqlite3_errcode(s->db)) {
     case SQLITE_FULL:
         return error_set(err, E_IO,
@@ -15,10 +17,9 @@ int sql_error(struct sql *s, const char *doing, struct error *err)
                          doing, s->path, says);
     case SQLITE_IOERR:
         return error_set(err, E_IO,
-                         "cannot %s the store \"%s\": %s (system error %d), which may be a full or "
-                         "failing disk; what was committed is kept, so mend that and run the same "
-                         "command again",
-                         doing, s->path, says, sqlite3_system_errno(s->db));
+                         "cannot %s the store \"%s\": %s%s%s, which may be a full or failing disk; "
+                         "what was committed is kept, so mend that and run the same command again",
+                         doing, s->path, says, why ? ": " : "", why ? strerror(why) : "");
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return error_set(err, E_BUSY,

@@ -13,7 +13,8 @@ try() {
 }
 
 
-# A multiple-choice task of $1 documents named "colors", and a generation task "say".
+# Tasks on $1 documents: "colors" (multiple choice), "say" (generation), "tell" (perplexity), and
+# "all_three", their group.
 make_tasks() {
     mkdir -p tasks data
     : >data/colors.jsonl
@@ -56,6 +57,32 @@ metric_list:
   - metric: exact_match
 metadata:
   version: 1.0
+Y
+    cat >tasks/tell.yaml <<'Y'
+task: tell
+dataset_path: json
+dataset_kwargs:
+  data_files:
+    test: data/colors.jsonl
+test_split: test
+output_type: loglikelihood_rolling
+doc_to_text: ""
+doc_to_target: "{{question}} It is {{choices[answer]}}."
+metric_list:
+  - metric: word_perplexity
+  - metric: byte_perplexity
+  - metric: bits_per_byte
+metadata:
+  version: 2.0
+Y
+    cat >tasks/all_three.yaml <<'Y'
+group: all_three
+task:
+  - colors
+  - say
+  - tell
+metadata:
+  version: 1
 Y
 }
 
