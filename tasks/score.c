@@ -145,7 +145,7 @@ static const struct {
 };
 enum { N_CHOICE_METRICS = sizeof choice_metrics / sizeof *choice_metrics };
 
-/* A gold answer as the index of its choice; -1 where it is none, as lm-evaluation-harness' -100. */
+/* A gold answer as the index of its choice; -1 where lm-evaluation-harness warns and uses -100. */
 static int gold_index(const struct value *gold, const struct value *choices)
 {
     size_t n = choices->list.n;
@@ -169,21 +169,10 @@ static int read_golds(const struct work *w, const struct value *choices, struct 
     bool several = gold->type == VALUE_LIST;
     c->n_golds = several ? (int)gold->list.n : 1;
     int *golds = arena_array(w->a, (size_t)c->n_golds, sizeof *golds);
-    bool any = false;
-    for (int i = 0; i < c->n_golds; i++) {
+    for (int i = 0; i < c->n_golds; i++)
         golds[i] = gold_index(several ? gold->list.items[i] : gold, choices);
-        any |= golds[i] >= 0;
-    }
     c->golds = golds;
-    if (any)
-        return 0;
-    /* A target that is the name of no field is a text of its own, so this is the misspelling of a
-     * field as well. */
-    struct str shown = str_slice(value_tostr(w->a, gold), 0, 60);
-    return bad_answer(w, arena_printf(w->a,
-                                      "its answer, %.*s, is none of its %zu choices; doc_to_target "
-                                      "must give a choice's number, from 0, or its text",
-                                      STR_ARG(shown), choices->list.n));
+    return 0;
 }
 
 static int read_choices(const struct work *w, struct choices *c)

@@ -1,5 +1,7 @@
 #include "tasks/template.h"
 
+#include <ctype.h>
+
 #include "base/jinja.h"
 #include "tasks/functions.h"
 
@@ -52,6 +54,31 @@ static const struct value *dict_values(struct arena *a, const struct value *v)
     return list;
 }
 
+/* One word, as the names of columns are. */
+static bool is_name(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] != '_' && !isalnum((unsigned char)s.p[i]))
+            return false;
+    return s.n > 1 && !isdigit((unsigned char)s.p[0]);
+}
+
+/* lm-evaluation-harness would show the word itself to the model, or wait for it as an answer, and
+ * score every document 0 without a word. */
+static int no_such_column(const struct field *f, struct str name, const struct value *sample,
+                          struct error *err)
+{
+    struct buf names = {0};
+    for (size_t i = 0; i < sample->dict.n && i < 20; i++)
+        buf_printf(&names, "%s%.*s", i ? ", " : "", STR_ARG(sample->dict.entries[i].key->s));
+    int r = error_set(err, E_INPUT,
+                      "%s: %s: the data has no field \"%.*s\"; it has: %s (if the word itself is "
+                      "meant, write \"{{'%.*s'}}\")",
+                      f->where, f->key, STR_ARG(name), names.n ? names.p : "none", STR_ARG(name));
+    buf_free(&names);
+    return r;
+}
+
 int field_compile(struct arena *a, enum field_role role, const char *key, const struct value *v,
                   const struct value *sample, bool has_choices, const char *where,
                   struct field **ret, struct error *err)
@@ -67,6 +94,8 @@ int field_compile(struct arena *a, enum field_role role, const char *key, const 
     } else if (v->type == VALUE_STR && dict_gets(sample, v->s)) {
         f->kind = FIELD_COLUMN;
         f->column = arena_copy(a, v->s.p, v->s.n);
+    } else if (v->type == VALUE_STR && role != FIELD_PLAIN && is_name(v->s)) {
+        r = no_such_column(f, v->s, sample, err);
     } else if (v->type == VALUE_STR) {
         f->kind = FIELD_TEMPLATE;
         r = jinja_compile(a, v->s, where, JINJA_TASK, &f->template, err);

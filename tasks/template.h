@@ -21,7 +21,8 @@ struct field;
 
 /* Compiles the definition's value `v` (a text, an int, a list, a dict or `!function assay.NAME`)
  * of the key `key`. A text that is the name of a column of `sample`, a document of the evaluation
- * split, is that column; any other text is a Jinja template. `has_choices`: doc_to_choice is given.
+ * split, is that column; a single word that is none is an error, except of FIELD_PLAIN; any other
+ * text is a Jinja template. `has_choices`: doc_to_choice is given.
  * *ret is NULL when v is NULL or none. `where` ("FILE:LINE") starts errors. Lives in `a`. */
 int field_compile(struct arena *a, enum field_role role, const char *key, const struct value *v,
                   const struct value *sample, bool has_choices, const char *where,
