@@ -205,7 +205,7 @@ static int run_model(const char *spec, struct store *s, int64_t run,
     if (r < 0 || (r = plan_open(&a, selected, b, s, run, &o, &p, err)) < 0)
         goto out;
     if (o.output && (r = folder_make(output_folder(&a, b), err)) < 0)
-        goto out; /* better now than after the work */
+        goto out;        /* better now than after the work */
     if (t->lists.n == 0) /* the tasks are the same for every model */
         print_notes(&p, progress);
     r = run_plan(b, s, &p, progress, err);

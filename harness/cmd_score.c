@@ -182,9 +182,9 @@ static int answers_of(struct arena *a, const struct rows *rows, const struct row
                          "%s:%d: a row needs \"response\", \"responses\" or lm-eval's \"resps\"",
                          responses_path, row->line);
     if (list->list.n != (size_t)q->n_requests)
-        return error_set(err, E_INPUT, "%s:%d: document %lld has %d requests, the row %zu answers",
+        return error_set(err, E_INPUT, "%s:%d: document %lld needs %d answer%s, the row has %zu",
                          responses_path, row->line, (long long)q->doc_id, q->n_requests,
-                         list->list.n);
+                         q->n_requests == 1 ? "" : "s", list->list.n);
     for (int i = 0; i < q->n_requests; i++)
         if (!fill(&to[i], list->list.items[i], q->requests[i].kind))
             return error_set(err, E_INPUT, "%s:%d: answer %d is not %s", responses_path, row->line,
@@ -212,11 +212,14 @@ static int score_row(struct arena *a, struct planned *e, struct store *s, const 
     return store_sample(s, e->id, &sample, err);
 }
 
-static int score_rows(struct planned *e, struct store *s, const struct rows *rows,
-                      struct error *err)
+/* All rows or none: they are stored in one transaction. */
+static int score_rows(struct planned *e, struct store *s, const struct evaluation *description,
+                      const struct rows *rows, struct error *err)
 {
     struct arena a = {0};
     int r = store_begin(s, err);
+    if (r == 0)
+        r = store_evaluation(s, description, &e->id, err);
     for (size_t i = 0; i < rows->n && r == 0; i++) {
         const struct row *row = &rows->items[i];
         if (i && row->doc_id == row[-1].doc_id)
@@ -278,8 +281,7 @@ static int store_and_print(struct arena *a, struct plan *p, const struct rows *r
     struct evaluation description;
     evaluation_describe(a, &m, e->info, &o, &description);
     int r;
-    if ((r = store_evaluation(s, &description, &e->id, err)) < 0 ||
-        (r = score_rows(e, s, rows, err)) < 0 ||
+    if ((r = score_rows(e, s, &description, rows, err)) < 0 ||
         (r = store_aggregate(s, e->id, e->info->n_eval, o.bootstrap_iters, err)) < 0)
         return r;
     struct score_list list = {.model = name};
@@ -302,7 +304,9 @@ int cmd_score(int argc, char **argv, struct error *err)
     if (r != 0)
         return r < 0 ? r : EXIT_DONE;
     if (positional.n || o.tasks.n != 1 || !responses_path)
-        return error_set(err, E_USAGE, "give -t TASK and -r FILE (assay score --help explains)");
+        return error_set(err, E_USAGE,
+                         "give one task, -t TASK, and its outputs, -r FILE (assay score "
+                         "--help explains)");
     sweep_data_dirs(&a, &o.data);
     if ((r = catalog_open(o.include_paths.items, (int)o.include_paths.n, &c, err)) == 0 &&
         (r = open_task(&a, c, &selected, &p, err)) == 0 && (r = read_rows(&rows, err)) == 0 &&

@@ -180,8 +180,8 @@ static void answer_cells(struct table *t, struct arena *a, const struct request_
         return;
     }
     if (isnan(r->row.logprob_nats))
-        table_cell(t, "%s (%d tokens, %s)", brief(a, r->row.response), r->row.n_tokens_generated,
-                   r->row.finish);
+        table_cell(t, *r->row.finish ? "%s (%d tokens, %s)" : "%s", brief(a, r->row.response),
+                   r->row.n_tokens_generated, r->row.finish);
     else
         table_cell(t, "%.4f%s%s", r->row.logprob_nats, r->best ? " best" : "",
                    r->row.is_greedy ? " greedy" : "");
