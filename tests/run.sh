@@ -1,6 +1,7 @@
 #!/bin/sh
 # run.sh: installs what the tests need, builds with warnings as errors and with sanitizers, and
-# runs every test. The last line is "N passed, N failed". Folders: build-test (sanitizers).
+# runs every test. The last line is "N passed, N failed, N skipped". Builds in build-test (address
+# and undefined behaviour) and build-tsan (threads).
 set -eu
 cd "$(dirname "$0")/.."
 . tools/packages.sh
@@ -14,12 +15,33 @@ check() { # check NAME COMMAND...
     if "$@"; then echo "ok - $name"; else echo "not ok - $name" && failed_checks=$((failed_checks + 1)); fi
 }
 formatted() { git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror; }
-[ ! -d .git ] && [ ! -f .git ] || check "clang-format" formatted
+[ ! -e .git ] || check "clang-format" formatted
+[ ! -x ../shared/tools/floors ] || check "floors" ../shared/tools/floors
 
 export CC="${CC:-ccache gcc}"
-export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-[ -f build-test/build.ninja ] || meson setup build-test --buildtype=debugoptimized --werror \
-    -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
-ninja -C build-test -j 2 | tail -n 3
+export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+
+# build_with FOLDER SANITIZERS [TARGET...]
+build_with() {
+    folder=$1 sanitizers=$2
+    shift 2
+    [ -f "$folder/build.ninja" ] || meson setup "$folder" --buildtype=debugoptimized --werror \
+        -Db_sanitize="$sanitizers" -Db_lundef=false >/dev/null
+    ninja -C "$folder" -j 2 "$@" >"$folder/build.log" || {
+        tail -n 40 "$folder/build.log"
+        exit 1
+    }
+}
+
+build_with build-test address,undefined
 meson test -C build-test --no-rebuild --num-processes 2 --print-errorlogs || true
-python3 tests/summary.py build-test/meson-logs/testlog.json "$failed_checks"
+
+# What runs in several threads, once more under ThreadSanitizer.
+build_with build-tsan thread assay tests/backends/make_tiny_model tests/base/test_core \
+    tests/harness/test_harness
+meson test -C build-tsan --no-rebuild --num-processes 2 --print-errorlogs core harness \
+    cli_resume || true
+
+python3 tests/summary.py "$failed_checks" build-test/meson-logs/testlog.json \
+    build-tsan/meson-logs/testlog.json

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Adds up what meson's test log holds: summary.py LOG.json FAILED_BEFORE. Prints what failed and
+"""Adds up what meson's test logs hold: summary.py FAILED_BEFORE LOG.json... Prints what failed and
 what was skipped and why, then "N passed, N failed, N skipped"; exits 1 when anything failed."""
 import json
 import sys
 
-passed, failed, skipped = 0, int(sys.argv[2]), 0
-for line in open(sys.argv[1], encoding="utf-8"):
+passed, failed, skipped = 0, int(sys.argv[1]), 0
+for line in (line for path in sys.argv[2:] for line in open(path, encoding="utf-8")):
     test = json.loads(line)
     name, lines = test["name"], (test.get("stdout") or "").splitlines()
     n_failed = 0
