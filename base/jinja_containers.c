@@ -1,6 +1,6 @@
 /* jinja_containers.c: the methods of lists, dicts, loop and cyclers, and where methods are found.
  */
-#include <stdlib.h>
+#include <math.h>
 
 #include "base/jinja_internal.h"
 
@@ -203,7 +203,7 @@ static bool hashable(struct render *r, const struct value *key)
         return false;
     if (key->type > VALUE_STR)
         render_fail(r, "TypeError", "unhashable type: '%s'", value_type_name(key));
-    return key->type <= VALUE_STR;
+    return key->type <= VALUE_STR && jinja_charge_key(r, key);
 }
 
 static struct value *dict_get_method(struct render *r, struct value *self, const struct call *c)
@@ -281,7 +281,7 @@ static struct value *dict_copy(struct render *r, struct value *self, const struc
 static struct value *float_is_integer(struct render *r, struct value *self, const struct call *c)
 {
     (void)c;
-    return value_bool(r->a, self->f == (double)(int64_t)self->f);
+    return value_bool(r->a, isfinite(self->f) && self->f == floor(self->f));
 }
 
 /* -- loop and cycler -- */

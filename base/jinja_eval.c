@@ -171,6 +171,9 @@ static int param_index(const char *params, struct str name, int *n_params)
 struct value *jinja_run(struct render *r, const struct builtin *b, struct value *self,
                         const struct call *c)
 {
+    /* Most walk over their text once. */
+    if (self && self->type == VALUE_STR && !render_charge(r, self->s.n / SCAN_BYTES))
+        return NULL;
     if (strcmp(b->params, "*") == 0)
         return b->call(r, self, c);
     struct value *slots[MAX_PARAMS] = {0};
@@ -326,7 +329,9 @@ struct value *jinja_call_value(struct render *r, struct value *callee, const str
         return render_fail(r, "TypeError", "'%s' object is not callable", value_type_name(callee));
     struct object *o = callee->other;
     switch (o->type) {
-    case OBJECT_FUNCTION:
+    case OBJECT_FUNCTION: /* a text's methods make another of its size */
+        if (o->self && o->self->type == VALUE_STR && !render_charge(r, o->self->s.n))
+            return NULL;
         return jinja_run(r, o->builtin, o->self, c);
     case OBJECT_MACRO:
         return call_macro(r, o, c);

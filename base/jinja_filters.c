@@ -462,7 +462,7 @@ static bool wrap_line(struct render *r, struct str s, const struct wrap *w, stru
             struct str piece = str_slice(s, at, next);
             size_t n = utf8_len(piece);
             bool blank = utf8_strip(piece, STRIP_BOTH, NULL).n == 0;
-            if (!render_step(r, 1))
+            if (!render_charge(r, 64 + piece.n / SCAN_BYTES))
                 return false;
             if (blank && used == 0 && !first_line) {
                 line = at = next; /* no line but the first begins with blanks */

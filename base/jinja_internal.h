@@ -2,8 +2,9 @@
  *
  *     text --jinja_lex--> tokens --jinja_parse--> nodes --jinja_eval--> text
  *
- * jinja_ops.c has the operators, attributes and conversions, jinja_format.c the two ways to format
- * a string, jinja_filters.c, jinja_tests.c and jinja_methods.c the tables of names.
+ * jinja_ops.c has comparisons, attributes and conversions, jinja_math.c the arithmetic,
+ * jinja_format.c the two ways to format a string, jinja_filters.c, jinja_tests.c and
+ * jinja_methods.c the tables of names.
  *
  * Nodes never change after parsing. All that a rendering needs is in its struct render, whose
  * scratch arena holds every value that it makes; only the text survives. A function that can fail
@@ -256,6 +257,7 @@ struct value *render_fail(struct render *r, const char *kind, const char *format
 
 /* Account for work and memory before they are spent, in bytes; a step counts as what a value
  * takes. False after a failure at the limit. */
+enum { SCAN_BYTES = 4 }; /* read at the cost of one made */
 bool render_charge(struct render *r, uint64_t bytes);
 bool render_step(struct render *r, uint64_t n);
 
@@ -297,6 +299,7 @@ bool jinja_guard(struct render *r, const struct value *v); /* v can be walked: d
 bool jinja_equal(struct render *r, const struct value *x, const struct value *y, bool *ret);
 bool jinja_order(struct render *r, const char *op, const struct value *x, const struct value *y,
                  int *ret); /* -1, 0, 1; 2 where a NaN takes part */
+bool jinja_charge_key(struct render *r, const struct value *key); /* of one look-up in a dict */
 bool jinja_contains(struct render *r, const struct value *item, const struct value *in, bool *ret);
 struct value *jinja_list_of(struct render *r, struct value *v); /* list(v), maybe v itself */
 struct value *jinja_attr(struct render *r, struct value *v, struct str name);
@@ -304,7 +307,6 @@ struct value *jinja_method(struct render *r, struct value *v, struct str name); 
 struct value *jinja_item(struct render *r, struct value *v, struct value *key);
 struct value *jinja_slice(struct render *r, struct value *v, struct value *from, struct value *to,
                           struct value *step);
-struct value *jinja_binary(struct render *r, int op, struct value *x, struct value *y);
 #define JINJA_GROUP_TAG "group" /* tag of the pairs that groupby makes: .grouper, .list */
 struct value *jinja_text_value(struct render *r, struct buf *b); /* takes the buffer */
 bool jinja_is_number(const struct value *v);                     /* int, float, bool */
@@ -314,6 +316,9 @@ struct value *jinja_markup(struct render *r, struct str s);
 struct str jinja_type_words(const struct value *v); /* "list object", as Jinja's messages say */
 int64_t jinja_integer(const struct value *v);       /* of an int or bool */
 void jinja_escape(struct buf *b, struct str s);     /* & < > ' " for HTML */
+
+/* jinja_math.c: x op y, op a token. */
+struct value *jinja_binary(struct render *r, int op, struct value *x, struct value *y);
 
 /* jinja_sequences.c: sorted(list), by Python's order. */
 struct value *jinja_sorted(struct render *r, const struct value *list, struct value *reverse);

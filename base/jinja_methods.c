@@ -216,7 +216,8 @@ static struct value *str_swapcase(struct render *r, struct value *self, const st
 struct value *jinja_strip(struct render *r, struct str s, const struct value *set, int sides)
 {
     struct str chars = {0};
-    if (!optional_str(r, set, &chars) || !render_charge(r, s.n / 8 + chars.n))
+    /* each character is looked for among those of the set */
+    if (!optional_str(r, set, &chars) || !render_charge(r, s.n / SCAN_BYTES * (1 + chars.n)))
         return NULL;
     return text(r, utf8_strip(s, sides, set && set->type == VALUE_STR ? &chars : NULL));
 }
@@ -471,8 +472,7 @@ static bool window(struct render *r, struct value *self, const struct call *c, s
                    int64_t *ret_start)
 {
     int64_t n = (int64_t)utf8_len(self->s), start, end;
-    if (!jinja_int_arg(r, c->args[1], 0, &start) || !jinja_int_arg(r, c->args[2], n, &end) ||
-        !render_charge(r, self->s.n))
+    if (!jinja_int_arg(r, c->args[1], 0, &start) || !jinja_int_arg(r, c->args[2], n, &end))
         return false;
     start = start < 0 ? (start < -n ? 0 : start + n) : start;
     end = end < 0 ? (end < -n ? 0 : end + n) : end > n ? n : end;

@@ -268,6 +268,8 @@ static void expressions(void)
          "\u00e9oll\u00e9hlo2[]"},
         {JINJA_TASK, "{{ d.a }}{{ d['a'] }}{{ d.items()|list }}{{ {'items': 1}['items'] }}",
          "22[('b', 1), ('a', 2)]1"},
+        {JINJA_TASK, "{{ 1e300.is_integer() }} {{ 1.5.is_integer() }} {{ (9e999).is_integer() }}",
+         "True False False"},
         {JINJA_TASK, "{{ 'x' if false }}|{{ 'a' if none else 'b' }}", "|b"},
         {JINJA_TASK,
          "{{ '%-4s|%05.1f' % ('a', 2.25) }} {{ '{:>4}|{0!r}'.format('b') if 0 else '' }}",
@@ -377,6 +379,20 @@ static void limits(void)
         "{% set ns = namespace() %}{% set ns.x = ns %}{% for i in range(2000) %}{{ ns.x.x }}{% "
         "endfor %}"
         "{{ ('ab' * 9999999).replace('', 'x' * 99) }}",
+        /* w leaves little of the limit, so that these meet it sooner */
+        "{% set w = 'w' * 120000000 %}{% set s = 'a' * 999999 %}{% for i in range(99999) %}{% set "
+        "x = s.upper() %}{% endfor %}",
+        "{% set w = 'w' * 120000000 %}{% set s = 'a' * 999999 %}{% for i in range(99999) %}{% if s "
+        "is lower %}{% endif %}{% "
+        "endfor %}",
+        "{% set w = 'w' * 120000000 %}{% set s = ' ' * 999999 %}{% for i in range(99999) %}{% set "
+        "x = s|int %}{% endfor %}",
+        "{% set s, t = 'a' * 999999, 'a' * 999999 %}{% for i in range(99999) %}{% if s == t and "
+        "s <= t %}{% endif %}{% endfor %}",
+        "{% set s = 'a' * 999999 %}{% set d = {s: 1} %}{% for i in range(99999) %}{% set x = "
+        "d[s] + d.get(s) %}{% endfor %}",
+        "{{ ('b' * 999999).strip('a' * 999999 ~ 'b') }}",
+        "{% set w = 'w' * 120000000 %}{{ ('a' * 999999)|wordwrap(1) }}",
     };
     struct arena a = {0};
     const struct value *context = sample_context(&a);
