@@ -16,6 +16,7 @@
 enum {
     MAX_FOLDERS = 32, /* one inside the other */
     MAX_GROUPS = 16,
+    MAX_REFS = 20000, /* groups that hold one group several times multiply */
 };
 
 enum entry_kind {
@@ -250,13 +251,12 @@ static int add_entry(struct catalog *c, const struct entry *e, struct definition
                      int depth, struct error *err)
 {
     struct definition d;
-    struct entry copy = *e; /* building may move the table */
     int r = 0;
     if (e->kind == ENTRY_TAG) {
         size_t n = e->members->list.n;
         const char **names = arena_array(c->arena, n, sizeof *names);
         for (size_t i = 0; i < n; i++)
-            names[i] = copy.members->list.items[i]->s.p;
+            names[i] = e->members->list.items[i]->s.p;
         qsort(names, n, sizeof *names, compare_names);
         for (size_t i = 0; i < n && r == 0; i++) {
             const struct entry *member = entry_find(c, names[i]);
@@ -265,12 +265,12 @@ static int add_entry(struct catalog *c, const struct entry *e, struct definition
         }
         return r;
     }
-    r = definition_load(c->library, copy.path, &d, err);
-    if (r == 0 && copy.kind == ENTRY_GROUP)
-        return add_group(c, copy.name, d, copy.path, over, parent, depth, err);
+    r = definition_load(c->library, e->path, &d, err);
+    if (r == 0 && e->kind == ENTRY_GROUP)
+        return add_group(c, e->name, d, e->path, over, parent, depth, err);
     if (r == 0)
-        r = add_leaf(c, copy.name, definition_merge(c->arena, d, over), copy.path, copy.replaces,
-                     parent, err);
+        r = add_leaf(c, e->name, definition_merge(c->arena, d, over), e->path, e->replaces, parent,
+                     err);
     return r;
 }
 
@@ -347,6 +347,10 @@ static int add_group(struct catalog *c, const char *name, struct definition d, c
                               &ref.aggregates, &ref.n_aggregates, err);
     if (r < 0)
         return r;
+    if (c->refs.n >= MAX_REFS)
+        return error_set(err, E_INPUT,
+                         "%s: group \"%s\": more than %d groups and tasks are selected", file, name,
+                         MAX_REFS);
     int self = (int)c->refs.n;
     *ARRAY_PUSH(&c->refs) = ref;
     over = definition_merge(c->arena, overrides_in(c, &d), over);

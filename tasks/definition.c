@@ -16,7 +16,8 @@ extern const struct embedded task_catalog[];
 
 struct source {
     const char *path;
-    struct value *parsed; /* NULL until it is asked for */
+    struct value *parsed;         /* its own keys; NULL until it is asked for */
+    struct definition definition; /* with what it includes; config NULL until it is asked for */
     struct heading *heading;
 };
 
@@ -182,7 +183,12 @@ static int load(struct library *l, const char *path, const struct chain *outer,
     struct value *own = NULL;
     const struct value *includes;
     struct chain c = {path, outer};
+    size_t k = source_find(l, path);
     int r = check_chain(outer, path, err);
+    if (r == 0 && l->sources.items[k].definition.config) {
+        *ret = l->sources.items[k].definition;
+        return 0;
+    }
     if (r < 0 || (r = own_keys(l, path, &own, err)) < 0 ||
         (r = include_list(l, own, path, &includes, err)) < 0)
         return r;
@@ -205,7 +211,7 @@ static int load(struct library *l, const char *path, const struct chain *outer,
         dict_put(a, mine.config, e.key, e.value);
         dict_put(a, mine.sources, e.key, value_strz(a, arena_printf(a, "%s", path)));
     }
-    *ret = definition_merge(a, d, mine);
+    *ret = l->sources.items[k].definition = definition_merge(a, d, mine);
     return 0;
 }
 

@@ -208,8 +208,37 @@ static void stops_at_groups_in_circles(void)
     catalog_close(c);
 }
 
+/* Ten of the next, fourteen deep: what is written in some lines must not take years. */
+static void stops_at_what_multiplies(void)
+{
+    for (int i = 0; i < 14; i++) {
+        struct buf groups = {0}, includes = {0};
+        buf_printf(&groups, "group: m%d\ntask: [", i);
+        buf_printf(&includes, "task: i%d\ninclude: [", i);
+        for (int k = 0; k < 10; k++) {
+            buf_printf(&groups, "m%d,", i + 1);
+            buf_printf(&includes, "i%d.yaml,", i + 1);
+        }
+        buf_puts(&groups, "]\n");
+        buf_puts(&includes, "]\n");
+        folder_write(arena_printf(&arena, "many/m%d.yaml", i), buf_view(&groups));
+        folder_write(arena_printf(&arena, "many/i%d.yaml", i), buf_view(&includes));
+        buf_free(&groups);
+        buf_free(&includes);
+    }
+    folder_write("many/m14.yaml", STR("group: m14\ntask: [arc_easy]\n"));
+    folder_write("many/i14.yaml", STR("repeats: 7\n"));
+    struct catalog *c = open_catalog(path_join(&arena, folder, "many"));
+    struct selection s;
+    const char *name = "m0";
+    EXPECT_ERROR(catalog_select(c, &name, 1, &s, &err), &err, E_INPUT, "are selected");
+    EXPECT_STR(key_of(c, "i0", "repeats"), STR("7"));
+    catalog_close(c);
+}
+
 CHECK_MAIN({"built-in tasks", finds_built_in_tasks}, {"groups", builds_groups},
            {"names that do not exist", offers_the_nearest_name},
            {"include", includes_and_overrides}, {"group files", reads_group_files},
            {"folders override", later_folders_override}, {"bad files", rejects_bad_files},
-           {"groups in circles", stops_at_groups_in_circles})
+           {"groups in circles", stops_at_groups_in_circles},
+           {"what multiplies", stops_at_what_multiplies})
