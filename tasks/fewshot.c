@@ -104,12 +104,10 @@ int shots_draw(struct shots *s, struct arena *a, int64_t doc_id, size_t *ret, st
     if (s->sampler == SAMPLER_FIRST_N)
         s->next = doc_id; /* nothing is drawn for the documents in between */
     int r = 0;
-    while (r == 0 && s->next <= doc_id) {
+    for (; s->next <= doc_id; s->next++) { /* a damaged document's draw is its own affair */
         struct arena_mark m = arena_mark(a);
-        r = draw(s, a, s->next, ret, err);
+        r = draw(s, a, s->next, ret, s->next == doc_id ? err : NULL);
         arena_reset(a, m);
-        if (r == 0)
-            s->next++;
     }
     return r;
 }

@@ -24,8 +24,8 @@ struct shots {
 };
 
 /* Indices into the pool of the examples for evaluation document `doc_id`, ret[n]. Draws for
- * documents in between are made and dropped; going back starts the stream anew.
- * E_INPUT: the pool has too few documents. */
+ * documents in between are made and dropped, their failures too; going back starts the stream anew.
+ * E_INPUT: the pool has too few documents, or one that was drawn cannot be read. */
 int shots_draw(struct shots *s, struct arena *a, int64_t doc_id, size_t *ret, struct error *err);
 
 #endif

@@ -272,6 +272,30 @@ static void draws_do_not_depend_on_what_was_asked(void)
     close_task(&u);
 }
 
+/* One damaged document fails alone, where the examples come from among those that are asked. */
+static void damage_stays_where_it_is(void)
+{
+    struct buf b = {0};
+    for (int i = 0; i < 40; i++)
+        buf_printf(&b, i == 20 ? "{damaged\n" : "{\"q\": \"%d\", \"a\": \"%d\"}\n", i, i);
+    folder_write("damaged.jsonl", buf_view(&b));
+    buf_free(&b);
+    const char *path =
+        folder_write("damaged.yaml",
+                     STR("task: damaged\ndataset_path: json\ndataset_kwargs: {data_files: {test: "
+                         "damaged.jsonl}}\ntest_split: test\nfewshot_split: test\nnum_fewshot: 1\n"
+                         "doc_to_text: \"{{q}}\"\ndoc_to_target: \"{{a}}\"\n"));
+    struct task_options o = defaults();
+    struct opened t;
+    struct asked q;
+    int failed = 0;
+    EXPECT_OK(open_task(path, &o, &t), &err);
+    for (int i = 0; i < 40; i++)
+        failed += task_ask(t.task, &arena, i, &q, &err) < 0;
+    EXPECT(failed >= 1 && failed < 10); /* itself, and those that draw it */
+    close_task(&t);
+}
+
 static void identities_follow_what_matters(void)
 {
     struct task_options o = defaults();
@@ -371,7 +395,8 @@ static void says_what_is_wrong(void)
     close_task(&t);
 }
 
-CHECK_MAIN({"prompts of the reference", asks_as_the_reference_does}, {"prompts", builds_prompts},
+CHECK_MAIN({"damaged documents", damage_stays_where_it_is},
+           {"prompts of the reference", asks_as_the_reference_does}, {"prompts", builds_prompts},
            {"no system message", sends_no_system_message_where_it_is_refused},
            {"limit", limits_documents}, {"few-shot draws", draws_do_not_depend_on_what_was_asked},
            {"identities", identities_follow_what_matters},
