@@ -35,6 +35,9 @@ static const struct {
     /* other processes */
     {SYS_kill, EPERM},
     {SYS_tkill, EPERM},
+    {SYS_tgkill, EPERM},
+    {SYS_rt_sigqueueinfo, EPERM},
+    {SYS_rt_tgsigqueueinfo, EPERM},
     {SYS_ptrace, EPERM},
     {SYS_process_vm_readv, EPERM},
     {SYS_process_vm_writev, EPERM},

@@ -120,6 +120,13 @@ static void everywhere(const struct sandbox *s)
         {"import os; os.abort()", SANDBOX_FAILED, NULL},
         {"import os; os.kill(os.getppid(), 9)", SANDBOX_FAILED, "PermissionError"},
         {"import os; os.kill(-1, 9)", SANDBOX_FAILED, "PermissionError"},
+        {"import ctypes, os\n"
+         "calls = {'x86_64': (200, 234, 129, 297), 'aarch64': (130, 131, 138, 240)}\n"
+         "c = ctypes.CDLL(None, use_errno=True)\n"
+         "for nr in calls.get(os.uname().machine, ()):\n"
+         "    assert c.syscall(nr, os.getpid(), os.getpid(), 0, 0) == -1\n"
+         "    assert ctypes.get_errno() == 1, nr",
+         SANDBOX_PASSED, NULL},
         /* time */
         {"while True: pass", SANDBOX_TIMED_OUT, NULL},
         {"import signal\nsignal.signal(signal.SIGXCPU, lambda *a: None)\nwhile True: pass",
