@@ -125,12 +125,13 @@ static int find_selected(const struct step *s, struct str subject, struct found 
 {
     struct regex_match m[MAX_GROUPS];
     int n_groups = regex_groups(s->regex);
-    int64_t wanted = s->number, n = 0;
+    int64_t wanted = s->number;
     /* A negative number needs the count first. */
     for (int pass = s->number < 0 ? 0 : 1; pass < 2; pass++) {
-        n = 0;
-        for (size_t from = 0; from <= subject.n; n++) {
-            int r = regex_search(s->regex, subject, from, false, m, MAX_GROUPS, err);
+        struct regex_iter it = {0};
+        int64_t n = 0;
+        for (;; n++) {
+            int r = regex_next(s->regex, subject, &it, m, MAX_GROUPS, err);
             if (r < 0)
                 return r;
             if (r == 0)
@@ -140,11 +141,6 @@ static int find_selected(const struct step *s, struct str subject, struct found 
                 ret->empty = !choose_group(subject, m, n_groups, &ret->text);
                 return 0;
             }
-            from = m[0].end;
-            if (m[0].end == m[0].start && from < subject.n)
-                utf8_next(subject, &from);
-            else if (m[0].end == m[0].start)
-                from++;
         }
         if (pass == 0)
             wanted = n + s->number;

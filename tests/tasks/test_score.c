@@ -377,6 +377,9 @@ static void steps(void)
          "[[\"s\", \"o\", \"o\", \"c\"]]"},
         {"{\"function\": \"regex\", \"regex_pattern\": \"[a-z]\", \"group_select\": 2}",
          "[[\"[invalid]\", \"[invalid]\", \"[invalid]\", \"[invalid]\"]]"},
+        /* behind an empty match at a place, a longer one there is tried */
+        {"{\"function\": \"regex\", \"regex_pattern\": \"|b\", \"group_select\": 3}",
+         "[[\"\", \"[invalid]\", \"\", \"b\"]]"},
         /* after take_first a string is gone through by characters, as Python does */
         {"{\"function\": \"take_first\"}, {\"function\": \"remove_whitespace\"}",
          "[[\"\", \"Y\", \"e\", \"s\", \"\"]]"},
@@ -418,6 +421,22 @@ static void humaneval(void)
     EXPECT(str_starts(filtered_json(&s, 0), STR("[[\"def add(a, b):\\n    return a + b\\n\", ")));
     struct response r[3] = {0};
     EXPECT_ERROR(score(t, "{\"target\": \"x\"}", r, 3, &s, &err), &err, E_INPUT, "prompt");
+    scoring_close(t->scoring);
+}
+
+/* Python refuses a program with a NUL in it; what stands before the NUL must not pass alone. */
+static void humaneval_with_nul(void)
+{
+    struct task *t =
+        make(OUTPUT_GENERATE_UNTIL, "{\"pass_at_k\": {\"k\": 1}}",
+             "{\"f\": [{\"function\": \"custom\", \"filter_fn\": \"build_predictions\"}]}");
+    t->allow_unsandboxed = true;
+    opened(t);
+    struct response r = {.text = STR("    return a + b\n\0")};
+    struct scored s;
+    struct error err;
+    EXPECT_OK(score(t, humaneval_doc, &r, 1, &s, &err), &err);
+    EXPECT_NEAR(value_of(&s, "pass@1", "f"), 0, 0);
     scoring_close(t->scoring);
 }
 
@@ -528,6 +547,6 @@ CHECK_MAIN({"multiple choice", multiple_choice}, {"gold answers", golds},
            {"rolling log-likelihood", rolling}, {"gsm8k", gsm8k},
            {"several references", several_references},
            {"references by number", references_by_number}, {"filter steps", steps},
-           {"humaneval", humaneval}, {"humaneval, instruct", humaneval_instruct},
-           {"humaneval, refused", humaneval_refused}, {"wrong definitions", wrong_definitions},
-           {"wrong responses", wrong_responses})
+           {"humaneval", humaneval}, {"humaneval, NUL", humaneval_with_nul},
+           {"humaneval, instruct", humaneval_instruct}, {"humaneval, refused", humaneval_refused},
+           {"wrong definitions", wrong_definitions}, {"wrong responses", wrong_responses})
