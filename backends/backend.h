@@ -17,8 +17,8 @@
 struct backend;
 
 /* The spec, taken apart. Keys of the local backend: dtype (f32 [default], bf16, f16: what
- * activations are rounded to between operations), quant (re-quantize the weights of the linear
- * layers at load: q8_0, or none [default]), max_length (context in tokens), name (label in
+ * activations are rounded to between operations), quant (re-quantize the matrices, the embedding
+ * included, at load: q8_0, or none [default]), max_length (context in tokens), name (label in
  * tables), tokens_per_step, kv_tokens (engine sizes, no effect on results). */
 struct backend_options {
     int n_threads;     /* 0: the cores this process may use */

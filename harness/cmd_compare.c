@@ -1,6 +1,7 @@
 /* cmd_compare.c: `assay compare A B`: what did the change cost, and is the difference real? */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "harness/commands.h"
@@ -164,5 +165,6 @@ int cmd_compare(int argc, char **argv, struct error *err)
     }
     store_close(s);
     arena_free(&a);
+    free(names.items);
     return r;
 }

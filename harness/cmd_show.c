@@ -407,5 +407,6 @@ int cmd_show(int argc, char **argv, struct error *err)
 out:
     store_close(s);
     arena_free(&a);
+    free(words.items);
     return r;
 }

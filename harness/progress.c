@@ -73,36 +73,52 @@ static void add_duration(struct buf *b, double seconds)
         buf_printf(b, "%ld:%02ld", s / 60, s % 60);
 }
 
+static void put_line(struct buf *b, const struct progress *p, double seconds, bool color)
+{
+    double rate = seconds > 0 ? (double)p->done / seconds : 0;
+    const char *bold = color ? "\033[1m" : "", *dim = color ? "\033[2m" : "",
+               *plain = color ? "\033[0m" : "";
+    buf_printf(b, "%s%s%s  %lld/%lld", bold, p->model, plain, (long long)p->done,
+               (long long)p->total);
+    if (p->total)
+        buf_printf(b, " (%d%%)", (int)(100 * p->done / p->total));
+    if (seconds > 0)
+        buf_printf(b, "  %.0f tok/s  %.1f eval/s", (double)p->tokens / seconds, rate);
+    if (p->done < p->total && rate > 0) {
+        buf_puts(b, "  ETA ");
+        add_duration(b, (double)(p->total - p->done) / rate);
+    }
+    if (p->n_scores)
+        buf_printf(b, "  %s%s %s %.4f%s", dim, p->task, p->metric,
+                   p->score_sum / (double)p->n_scores, plain);
+}
+
+/* A line that wraps could not be drawn over: what is too long is cut, and goes without colors. */
+static void put_line_that_fits(struct buf *b, const struct progress *p, double seconds)
+{
+    struct winsize w = {0};
+    size_t columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col ? w.ws_col : 80;
+    put_line(b, p, seconds, false);
+    if (b->n < columns) {
+        b->n = 0;
+        put_line(b, p, seconds, p->color);
+        return;
+    }
+    b->n = columns - 1;
+    while (b->n > 0 && ((unsigned char)b->p[b->n] & 0xc0) == 0x80)
+        b->n--; /* not inside a character */
+}
+
 /* Draws the line now; the lock is held. */
 static void draw(struct progress *p, double at)
 {
-    double seconds = at - p->started, rate = seconds > 0 ? (double)p->done / seconds : 0;
     struct buf b = {0};
-    const char *bold = p->color ? "\033[1m" : "", *dim = p->color ? "\033[2m" : "",
-               *plain = p->color ? "\033[0m" : "";
-    buf_printf(&b, "%s%s%s  %lld/%lld", bold, p->model, plain, (long long)p->done,
-               (long long)p->total);
-    if (p->total)
-        buf_printf(&b, " (%d%%)", (int)(100 * p->done / p->total));
-    if (seconds > 0)
-        buf_printf(&b, "  %.0f tok/s  %.1f eval/s", (double)p->tokens / seconds, rate);
-    if (p->done < p->total && rate > 0) {
-        buf_puts(&b, "  ETA ");
-        add_duration(&b, (double)(p->total - p->done) / rate);
-    }
-    if (p->n_scores)
-        buf_printf(&b, "  %s%s %s %.4f%s", dim, p->task, p->metric,
-                   p->score_sum / (double)p->n_scores, plain);
     if (p->terminal) {
-        struct winsize w = {0};
-        size_t columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col ? w.ws_col : 80;
-        size_t escapes = strlen(bold) + strlen(dim) + 2 * strlen(plain);
-        if (b.n > columns + escapes - 1) {
-            b.p[columns + escapes - 1] = '\0';
-        }
-        fprintf(stderr, "\r%s%s\033[K", b.p, plain);
+        put_line_that_fits(&b, p, at - p->started);
+        fprintf(stderr, "\r%.*s\033[K", (int)b.n, b.p);
         p->shown = true;
     } else {
+        put_line(&b, p, at - p->started, false);
         fprintf(stderr, "%s\n", b.p);
     }
     buf_free(&b);

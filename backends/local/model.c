@@ -99,12 +99,22 @@ static int find_family(struct load *l)
     return r;
 }
 
+enum { KEY_BYTES = 128 };
+
+/* The name of a setting in this kind of file. */
+static void setting_key(const struct load *l, const char *hf, const char *gguf, char key[KEY_BYTES])
+{
+    if (l->c->is_gguf)
+        snprintf(key, KEY_BYTES, "%s.%s", l->family->gguf, gguf);
+    else
+        snprintf(key, KEY_BYTES, "%s", hf);
+}
+
 /* A size in the settings: from 1 to a bound that keeps products small. */
 static int get_size(struct load *l, const char *hf, const char *gguf, int64_t def, int *ret)
 {
-    char key[128];
-    snprintf(key, sizeof key, "%s%s%s", l->c->is_gguf ? l->family->gguf : "",
-             l->c->is_gguf ? "." : "", l->c->is_gguf ? gguf : hf);
+    char key[KEY_BYTES];
+    setting_key(l, hf, gguf, key);
     int64_t x;
     int r = dict_int(l->c->settings, key, def, l->c->path, &x, l->err);
     if (r < 0)
@@ -121,9 +131,8 @@ static int get_size(struct load *l, const char *hf, const char *gguf, int64_t de
 
 static int get_float(struct load *l, const char *hf, const char *gguf, double def, float *ret)
 {
-    char key[128];
-    snprintf(key, sizeof key, "%s%s%s", l->c->is_gguf ? l->family->gguf : "",
-             l->c->is_gguf ? "." : "", l->c->is_gguf ? gguf : hf);
+    char key[KEY_BYTES];
+    setting_key(l, hf, gguf, key);
     double x;
     int r = dict_float(l->c->settings, key, def, l->c->path, &x, l->err);
     if (r < 0)
@@ -236,9 +245,9 @@ static int scale_rope(struct load *l, const struct value *s)
 /* GGUF puts linear scaling into settings and Llama 3's into a tensor of divisors. */
 static int scale_rope_gguf(struct load *l)
 {
-    char key[64];
+    char key[KEY_BYTES];
     const char *kind;
-    snprintf(key, sizeof key, "%s.rope.scaling.type", l->family->gguf);
+    setting_key(l, "", "rope.scaling.type", key);
     int r = dict_str(l->c->settings, key, "none", l->c->path, &kind, l->err);
     if (r < 0)
         return r;
