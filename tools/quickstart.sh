@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 install_packages $build_packages $run_packages
 export CC="${CC:-ccache gcc}"
 [ -f build/build.ninja ] || meson setup build >/dev/null
-ninja -C build -j "$(nproc)" | tail -n 1
+ninja -C build -j "$(nproc)" assay | tail -n 1
 sh tools/fetch.sh
 
 model=${XDG_CACHE_HOME:-$HOME/.cache}/assay/models/SmolLM2-135M-Instruct.Q4_1.gguf
