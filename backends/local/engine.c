@@ -103,14 +103,15 @@ static int pages_for(int64_t positions)
     return (int)((positions + PAGE_POSITIONS - 1) / PAGE_POSITIONS);
 }
 
-/* Unless told, as many positions as 512 MiB hold, but enough for 2,048 and no more than 64
- * of the longest sequences. */
+/* Unless told, as many positions as 512 MiB hold, but enough for a prompt of any usual task, and no
+ * more than 64 of the longest sequences. Memory is only used up as sequences fill it. */
 static int64_t default_kv_tokens(const struct model *m, int max_length)
 {
     int64_t bytes = (int64_t)sizeof(float) * 2 * m->n_layers * m->n_kv_heads * m->head_size;
     int64_t tokens = ((int64_t)512 << 20) / bytes, most = (int64_t)64 * max_length;
     tokens = tokens < most ? tokens : most;
-    return tokens > 2048 ? tokens : 2048;
+    int64_t least = max_length < 8192 ? max_length : 8192;
+    return tokens > least ? tokens : least;
 }
 
 int engine_open(const struct model *m, const struct kernels *k, const struct engine_options *o,

@@ -14,7 +14,7 @@ struct engine;
 
 struct engine_options {
     int tokens_per_step; /* rows of a step */
-    int64_t kv_tokens;   /* positions in the cache; 0: up to 512 MiB of them */
+    int64_t kv_tokens;   /* positions in the cache; 0: what 512 MiB hold, or one prompt of 8,192 */
     int max_length;      /* the longest sequence */
     enum format dtype;   /* activations are rounded to it between operations */
     bool no_sharing;     /* compute every prefix anew; for tests */
