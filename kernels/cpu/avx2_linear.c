@@ -10,7 +10,8 @@
  * Blocks   For 72 rows of x (TB) and 32 of w (NB), K is walked in pieces of 768 (KB), so that the x
  *          piece stays in L2 and the w piece in L1. Between pieces the accumulators are parked in
  *          memory, lanes and all: cutting K changes no bit either.
- * One row  of x is bound by reading w: quantized rows are unpacked in registers, never stored.
+ * Few rows of x: w is unpacked in registers and multiplied with all of them, never stored. One row
+ *          is bound by reading w, quantized ones up to four by unpacking it.
  * Floor    2 multiply-adds a cycle; for one row w read once. `test_kernels --bench=linear`. */
 #include "kernels/cpu/avx2.h"
 
@@ -69,25 +70,25 @@ INLINE void unpack_nibbles(const uint8_t *p, __m256i ret[4])
     }
 }
 
+INLINE __m256 unpack_8_floats(const enum format f, const uint8_t *p)
+{
+    if (f == FORMAT_F32)
+        return _mm256_loadu_ps((const float *)(const void *)p);
+    __m128i h = _mm_loadu_si128((const __m128i *)p);
+    return f == FORMAT_F16 ? _mm256_cvtph_ps(h)
+                           : _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
+}
+
 INLINE void unpack_32(const enum format f, const uint8_t *p, __m256 ret[4])
 {
     __m256 d, m;
     __m256i q[4];
     switch (f) {
     case FORMAT_F32:
-        UNROLL for (int i = 0; i < 4; i++) ret[i] =
-            _mm256_loadu_ps((const float *)(const void *)(p + 32 * i));
-        return;
     case FORMAT_F16:
-        UNROLL for (int i = 0; i < 4; i++) ret[i] =
-            _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 16 * i)));
-        return;
     case FORMAT_BF16:
-        UNROLL for (int i = 0; i < 4; i++)
-        {
-            __m128i h = _mm_loadu_si128((const __m128i *)(p + 16 * i));
-            ret[i] = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
-        }
+        UNROLL for (int i = 0; i < 4; i++) ret[i] =
+            unpack_8_floats(f, p + (size_t)i * (bytes_of_32(f) / 4));
         return;
     case FORMAT_Q8_0:
         d = f16_scale(p);
@@ -143,14 +144,19 @@ INLINE void expand(const enum format f, const uint8_t *p, size_t row_bytes, int 
     }
 }
 
-/* ---- One row of x: dot products with 4 rows of w at a time, straight from the packed rows ---- */
+/* ---- Few rows of x: w is unpacked in registers, for all of them, and never stored ---- */
 
-struct one_row {
-    const float *x;
-    const uint8_t *w;
-    size_t row_bytes, K;
-    const float *bias; /* of the first column, or NULL */
-    float *y;
+enum { FEW = 8 }; /* rows of x at most */
+
+struct few {
+    const float *x;   /* M rows of K floats ldx apart */
+    const uint8_t *w; /* N rows, row_bytes apart */
+    size_t ldx, row_bytes, K, N;
+    float *parked; /* [N, M, 8] accumulators, used when K comes in several pieces */
+    bool first, last;
+    const float *bias; /* [N] or NULL */
+    float *y;          /* [M, N], rows ldy apart; written with the last piece */
+    size_t ldy;
 };
 
 INLINE void finish_row(__m128 sums, int n, const float *bias, float *y)
@@ -165,51 +171,104 @@ INLINE void finish_row(__m128 sums, int n, const float *bias, float *y)
         y[i] = bias ? out[i] + bias[i] : out[i];
 }
 
-INLINE void add_products(__m256 *acc, const __m256 w[4], const float *x)
+/* acc[r][m] += the products of 32 values of R rows of w with those of M rows of x. Of quantized
+ * rows one after the other: unpacking takes registers of its own. */
+INLINE void add_block_by_block(const enum format f, const int M, const int R,
+                               const uint8_t *const w[N_TILE], const float *x, size_t ldx,
+                               __m256 acc[N_TILE][FEW])
 {
-    UNROLL for (int i = 0; i < 4; i++) *acc =
-        _mm256_fmadd_ps(_mm256_loadu_ps(x + 8 * i), w[i], *acc);
-}
-
-/* The same for the last n < 32 values: as many registers as hold any of them, x zero behind. */
-INLINE void add_tail(__m256 *acc, const __m256 w[4], const float *x, size_t n)
-{
-    for (size_t i = 0; 8 * i < n; i++) {
-        __m256 tail = _mm256_maskload_ps(x + 8 * i, lanes(min_size(n - 8 * i, 8)));
-        *acc = _mm256_fmadd_ps(tail, w[i], *acc);
+    __m256 v[4];
+    UNROLL for (int r = 0; r < R; r++)
+    {
+        unpack_32(f, w[r], v);
+        UNROLL for (int i = 0; i < 4; i++) UNROLL for (int m = 0; m < M; m++) acc[r][m] =
+            _mm256_fmadd_ps(_mm256_loadu_ps(x + (size_t)m * ldx + 8 * i), v[i], acc[r][m]);
     }
 }
 
-INLINE void one_row(const enum format f, const struct one_row *a, size_t N)
+/* The same for floats, 8 values of all rows at a time: x is loaded once for R of them. The
+ * instruction is spelled out because gcc, left to choose its form and order, moves accumulators
+ * about and to the stack: 6 rows of x took a third longer. */
+INLINE void add_side_by_side(const enum format f, const int M, const int R,
+                             const uint8_t *const w[N_TILE], const float *x, size_t ldx,
+                             __m256 acc[N_TILE][FEW])
+{
+    __m256 v[N_TILE];
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        UNROLL for (int r = 0; r < R; r++) v[r] =
+            unpack_8_floats(f, w[r] + (size_t)i * (bytes_of_32(f) / 4));
+        UNROLL for (int m = 0; m < M; m++)
+        {
+            __m256 some = _mm256_loadu_ps(x + (size_t)m * ldx + 8 * i);
+            UNROLL for (int r = 0; r < R; r++) __asm__ volatile(
+                "vfmadd231ps %2, %1, %0" : "+x"(acc[r][m]) : "x"(v[r]), "x"(some));
+        }
+    }
+}
+
+/* The same for the last n < 32 values of one row of w: as many registers as hold any of them, x
+ * zero behind. */
+INLINE void add_tail(const int M, const __m256 w[4], const float *x, size_t ldx, size_t n,
+                     __m256 acc[FEW])
+{
+    for (size_t i = 0; 8 * i < n; i++) {
+        __m256i mask = lanes(min_size(n - 8 * i, 8));
+        UNROLL for (int m = 0; m < M; m++) acc[m] =
+            _mm256_fmadd_ps(_mm256_maskload_ps(x + (size_t)m * ldx + 8 * i, mask), w[i], acc[m]);
+    }
+}
+
+INLINE void few_end(const int M, const int R, const struct few *a, size_t n, int rows,
+                    __m256 acc[N_TILE][FEW])
+{
+    UNROLL for (int m = 0; m < M; m++)
+    {
+        if (!a->last) {
+            UNROLL for (int r = 0; r < R; r++) if (r < rows) _mm256_storeu_ps(
+                a->parked + 8 * ((n + (size_t)r) * (size_t)M + (size_t)m), acc[r][m]);
+            continue;
+        }
+        __m128 sums = sum_lanes(acc[0][m], acc[R > 1 ? 1 : 0][m], acc[R > 2 ? 2 : 0][m],
+                                acc[R > 3 ? 3 : 0][m]);
+        finish_row(sums, rows, a->bias ? a->bias + n : NULL, a->y + (size_t)m * a->ldy + n);
+    }
+}
+
+/* M rows of x times N of w, R at a time. */
+INLINE void few_rows(const enum format f, const int M, const int R, const struct few *a)
 {
     /* the next four rows if rows are short: the processor's own prefetch starts anew with each */
     const size_t ahead = a->row_bytes > 4096 ? 1024 : N_TILE * a->row_bytes;
-    for (size_t n = 0; n < N; n += N_TILE) {
-        int rows = (int)min_size(N - n, N_TILE);
+    const size_t ldx = a->ldx;
+    for (size_t n = 0; n < a->N; n += (size_t)R) {
+        int rows = (int)min_size(a->N - n, (size_t)R);
         const uint8_t *w[N_TILE];
-        __m256 acc[N_TILE], v[4];
-        UNROLL for (int r = 0; r < N_TILE; r++)
+        __m256 acc[N_TILE][FEW], v[4];
+        UNROLL for (int r = 0; r < R; r++)
         {
-            w[r] = a->w + (n + (size_t)(r < rows ? r : 0)) * a->row_bytes;
-            acc[r] = _mm256_setzero_ps();
+            size_t row = n + (size_t)(r < rows ? r : 0);
+            w[r] = a->w + row * a->row_bytes;
+            UNROLL for (int m = 0; m < M; m++) acc[r][m] =
+                a->first ? _mm256_setzero_ps()
+                         : _mm256_loadu_ps(a->parked + 8 * (row * (size_t)M + (size_t)m));
         }
         size_t k = 0;
-        for (; k + 32 <= a->K; k += 32)
-            UNROLL for (int r = 0; r < N_TILE; r++)
-            {
-                _mm_prefetch(w[r] + ahead, _MM_HINT_T0);
-                unpack_32(f, w[r], v);
-                w[r] += bytes_of_32(f);
-                add_products(&acc[r], v, a->x + k);
-            }
+        for (; k + 32 <= a->K; k += 32) {
+            UNROLL for (int r = 0; r < R; r++) _mm_prefetch(w[r] + ahead, _MM_HINT_T0);
+            if (M > 1 && (f == FORMAT_F32 || f == FORMAT_F16 || f == FORMAT_BF16))
+                add_side_by_side(f, M, R, w, a->x + k, ldx, acc);
+            else
+                add_block_by_block(f, M, R, w, a->x + k, ldx, acc);
+            UNROLL for (int r = 0; r < R; r++) w[r] += bytes_of_32(f);
+        }
         if (k < a->K)
-            UNROLL for (int r = 0; r < N_TILE; r++)
+            UNROLL for (int r = 0; r < R; r++)
             {
                 unpack_tail(f, w[r], a->K - k, v);
-                add_tail(&acc[r], v, a->x + k, a->K - k);
+                add_tail(M, v, a->x + k, ldx, a->K - k, acc[r]);
             }
-        finish_row(sum_lanes(acc[0], acc[1], acc[2], acc[3]), rows, a->bias ? a->bias + n : NULL,
-                   a->y + n);
+        few_end(M, R, a, n, rows, acc);
     }
 }
 
@@ -291,29 +350,68 @@ void (*const avx2_tiles[M_TILE][N_TILE])(const struct tile *) = {
 
 /* ---- The formats' instances ---- */
 
-#define FORMAT(NAME, name)                                                                         \
+#define FEW_ROWS(NAME, name, M, R)                                                                 \
+    static void few_##name##_##M(const struct few *a)                                              \
+    {                                                                                              \
+        few_rows(FORMAT_##NAME, M, R, a);                                                          \
+    }
+#define EXPAND(NAME, name)                                                                         \
     static void expand_##name(const uint8_t *p, size_t row_bytes, int rows, size_t K, float *ret)  \
     {                                                                                              \
         expand(FORMAT_##NAME, p, row_bytes, rows, K, ret);                                         \
-    }                                                                                              \
-    static void one_row_##name(const struct one_row *a, size_t N)                                  \
-    {                                                                                              \
-        one_row(FORMAT_##NAME, a, N);                                                              \
     }
-FORMAT(F32, f32)
-FORMAT(F16, f16)
-FORMAT(BF16, bf16)
-FORMAT(Q8_0, q8_0)
-FORMAT(Q4_0, q4_0)
-FORMAT(Q4_1, q4_1)
+/* How many rows of w go together with how many of x is what was fastest. */
+#define FLOATS(NAME, name)                                                                         \
+    EXPAND(NAME, name)                                                                             \
+    FEW_ROWS(NAME, name, 1, 4)                                                                     \
+    FEW_ROWS(NAME, name, 2, 4)                                                                     \
+    FEW_ROWS(NAME, name, 3, 3)                                                                     \
+    FEW_ROWS(NAME, name, 4, 3)                                                                     \
+    FEW_ROWS(NAME, name, 5, 2)                                                                     \
+    FEW_ROWS(NAME, name, 6, 2)
+#define BLOCKS(NAME, name)                                                                         \
+    EXPAND(NAME, name)                                                                             \
+    FEW_ROWS(NAME, name, 1, 4)                                                                     \
+    FEW_ROWS(NAME, name, 2, 4)                                                                     \
+    FEW_ROWS(NAME, name, 3, 3)                                                                     \
+    FEW_ROWS(NAME, name, 4, 2)                                                                     \
+    FEW_ROWS(NAME, name, 5, 2)                                                                     \
+    FEW_ROWS(NAME, name, 6, 1)                                                                     \
+    FEW_ROWS(NAME, name, 7, 1)                                                                     \
+    FEW_ROWS(NAME, name, 8, 1)
+FLOATS(F32, f32)
+FLOATS(F16, f16)
+FLOATS(BF16, bf16)
+BLOCKS(Q8_0, q8_0)
+BLOCKS(Q4_0, q4_0)
+BLOCKS(Q4_1, q4_1)
 
+/* most: the largest T that goes by few rows, in even shares of at most `share`; beyond it,
+ * unpacking to scratch pays. */
+#define FIRST_SIX(name)                                                                            \
+    few_##name##_1, few_##name##_2, few_##name##_3, few_##name##_4, few_##name##_5, few_##name##_6
+#define FLOATS_ROW(name, most)                                                                     \
+    {                                                                                              \
+        expand_##name, most, 6,                                                                    \
+        {                                                                                          \
+            FIRST_SIX(name)                                                                        \
+        }                                                                                          \
+    }
+#define BLOCKS_ROW(name)                                                                           \
+    {                                                                                              \
+        expand_##name, 8, 8,                                                                       \
+        {                                                                                          \
+            FIRST_SIX(name), few_##name##_7, few_##name##_8                                        \
+        }                                                                                          \
+    }
 static const struct {
     void (*expand)(const uint8_t *p, size_t row_bytes, int rows, size_t K, float *ret);
-    void (*one_row)(const struct one_row *a, size_t N);
+    size_t most, share;
+    void (*few[FEW])(const struct few *a); /* [M - 1] */
 } formats[FORMAT_COUNT] = {
-    [FORMAT_F32] = {expand_f32, one_row_f32},    [FORMAT_F16] = {expand_f16, one_row_f16},
-    [FORMAT_BF16] = {expand_bf16, one_row_bf16}, [FORMAT_Q8_0] = {expand_q8_0, one_row_q8_0},
-    [FORMAT_Q4_0] = {expand_q4_0, one_row_q4_0}, [FORMAT_Q4_1] = {expand_q4_1, one_row_q4_1},
+    [FORMAT_F32] = FLOATS_ROW(f32, 8),    [FORMAT_F16] = FLOATS_ROW(f16, 16),
+    [FORMAT_BF16] = FLOATS_ROW(bf16, 16), [FORMAT_Q8_0] = BLOCKS_ROW(q8_0),
+    [FORMAT_Q4_0] = BLOCKS_ROW(q4_0),     [FORMAT_Q4_1] = BLOCKS_ROW(q4_1),
 };
 
 /* ---- A block of a product ---- */
@@ -353,7 +451,7 @@ static void product_rows(const struct product *p, struct tile *t, size_t n, size
     t->ldw = KB;
 }
 
-static void product(const struct product *p, float *work)
+static void product_many(const struct product *p, float *work)
 {
     size_t K = (size_t)p->w->cols;
     struct tile t = {.ldx = K, .ldy = p->ldy};
@@ -377,27 +475,46 @@ static void product(const struct product *p, float *work)
         }
 }
 
-static void product_one_row(const struct product *p)
-{
-    const struct weight *w = p->w;
-    size_t row_bytes = format_row_bytes(w->format, w->cols);
-    const struct one_row a = {.x = p->x,
-                              .w = (const uint8_t *)w->data + p->first * row_bytes,
-                              .row_bytes = row_bytes,
-                              .K = (size_t)w->cols,
-                              .bias = bias_at(p, 0),
-                              .y = p->y};
-    formats[w->format].one_row(&a, p->N);
-}
-
-/* ---- linear ---- */
-
 /* `n` cut into even pieces of at most `most`, each but the last a multiple of `step`. */
 static size_t even_piece(size_t n, size_t most, size_t step)
 {
     size_t pieces = (n + most - 1) / most;
     return pieces == 0 ? step : ((n + pieces - 1) / pieces + step - 1) / step * step;
 }
+
+/* Every share of x unpacks w anew; a block of w is in the cache for the second. */
+static void product_few(const struct product *p, float *work)
+{
+    const struct weight *w = p->w;
+    const struct format_info *info = &format_info[w->format];
+    size_t K = (size_t)w->cols, piece = p->T > 1 ? KB : K;
+    size_t share = even_piece(p->T, formats[w->format].share, 1);
+    struct few a = {.ldx = K, .ldy = p->ldy, .parked = work};
+    a.row_bytes = format_row_bytes(w->format, w->cols);
+    for (size_t n = 0; n < p->N; n += NB)
+        for (size_t m = 0, M; m < p->T; m += M) {
+            M = min_size(p->T - m, share);
+            a.N = min_size(p->N - n, NB);
+            a.bias = bias_at(p, n);
+            a.y = p->y + m * p->ldy + n;
+            for (size_t k = 0; k < K; k += piece) {
+                a.K = min_size(K - k, piece);
+                a.first = k == 0;
+                a.last = k + a.K == K;
+                a.x = p->x + m * K + k;
+                a.w = (const uint8_t *)w->data + (p->first + n) * a.row_bytes +
+                      k / (size_t)info->block * (size_t)info->block_bytes;
+                formats[w->format].few[M - 1](&a);
+            }
+        }
+}
+
+static void product(const struct product *p, float *work)
+{
+    (p->T <= formats[p->w->format].most ? product_few : product_many)(p, work);
+}
+
+/* ---- linear ---- */
 
 struct linear {
     struct product p; /* of the whole; a part changes its corner and size */
@@ -417,10 +534,7 @@ static void linear_part(void *arg, size_t part, int thread)
     p.T = min_size(l->T - t, l->t_part);
     p.x += t * (size_t)p.w->cols;
     p.y += t * p.ldy + n;
-    if (p.T == 1)
-        product_one_row(&p);
-    else
-        product(&p, (float *)(void *)(l->work + (size_t)thread * l->stride));
+    product(&p, (float *)(void *)(l->work + (size_t)thread * l->stride));
 }
 
 void avx2_linear(struct device *dev, float *y, const float *x, const struct weight *w,
@@ -504,10 +618,7 @@ static void logprobs_part(void *arg, size_t block, int thread)
     size_t padded = (n + 7) / 8 * 8;
     const struct product p = {
         .w = l->head, .x = l->x, .y = logits, .first = first, .N = n, .T = l->T, .ldy = VB};
-    if (p.T == 1)
-        product_one_row(&p);
-    else
-        product(&p, work);
+    product(&p, work);
     for (size_t t = 0; t < l->T; t++, logits += VB) {
         for (size_t i = n; i < padded; i++)
             logits[i] = -INFINITY;

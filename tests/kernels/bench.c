@@ -2,7 +2,9 @@
  *
  * Two peaks are measured first, with all threads: multiply-adds from registers, and reading from
  * memory. Each line is the best of several runs: time, GFLOP/s with the share of the first peak, or
- * GB/s of what must be read with the share of the second. */
+ * GB/s of what must be read with the share of the second. With --threads=1 the clock is the
+ * processor time of the process, which other work on the machine disturbs much less than the wall's
+ * (with more threads the system's count of it lags behind too far for short runs). */
 #include "tests/kernels/operands.h"
 
 #include <stdio.h>
@@ -17,10 +19,12 @@
 
 enum { PROBE_BYTES = 256 << 20, PROBE_PARTS = 16 };
 
+static clockid_t bench_clock = CLOCK_MONOTONIC;
+
 static double seconds(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(bench_clock, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
@@ -37,12 +41,20 @@ __attribute__((target("avx2,fma"))) static void probe_part(void *arg, size_t par
     __m256 b = _mm256_set1_ps(0.999f), c = _mm256_set1_ps(1e-3f);
     __m256 a0 = c, a1 = c, a2 = c, a3 = c, a4 = c, a5 = c, a6 = c, a7 = c, a8 = c, a9 = c, a10 = c;
     __m256 a11 = c;
-#define CHAIN(a) __asm__ volatile("vfmadd213ps %2, %1, %0" : "+x"(a) : "x"(b), "x"(c));
+#define CHAIN(a) __asm__ volatile("vfmadd213ps %2, %1, %0" : "+x"(a) : "x"(b), "x"(c))
     for (int loop = 0; loop < PROBE_LOOPS; loop++) {
-        CHAIN(a0)
-        CHAIN(a1)
-        CHAIN(a2) CHAIN(a3) CHAIN(a4) CHAIN(a5) CHAIN(a6) CHAIN(a7) CHAIN(a8) CHAIN(a9) CHAIN(a10)
-            CHAIN(a11)
+        CHAIN(a0);
+        CHAIN(a1);
+        CHAIN(a2);
+        CHAIN(a3);
+        CHAIN(a4);
+        CHAIN(a5);
+        CHAIN(a6);
+        CHAIN(a7);
+        CHAIN(a8);
+        CHAIN(a9);
+        CHAIN(a10);
+        CHAIN(a11);
     }
 #undef CHAIN
 }
@@ -142,6 +154,17 @@ static void measure(const struct bench *b, const char *name, double flops, doubl
     printf("\n");
 }
 
+/* Activations are aligned, as buffers of the table are. */
+static float *aligned_floats(const struct bench *b, size_t n)
+{
+    float *random = random_floats(n), *ret = b->k.buffer_new(b->k.dev, n * sizeof *ret);
+    if (!ret)
+        abort();
+    memcpy(ret, random, n * sizeof *ret);
+    floats_free(random);
+    return ret;
+}
+
 static void run_linear(const struct kernels *k, const struct operands *o, int turn)
 {
     (void)turn;
@@ -166,14 +189,14 @@ static void bench_linear(const struct bench *b, enum format f, int T, int N, int
             o.weights[i].data = (char *)memcpy(mem_alloc((size_t)bytes + 2, 1) + 2,
                                                o.weights[0].data, (size_t)bytes);
     }
-    o.x = random_floats((size_t)T * (size_t)K);
-    o.y = floats((size_t)T * (size_t)N);
+    o.x = aligned_floats(b, (size_t)T * (size_t)K);
+    o.y = aligned_floats(b, (size_t)T * (size_t)N);
     measure(b, name, T > 1 ? flops : 0, T > 1 ? 0 : bytes * o.n_weights, run_linear, &o);
     for (int i = 0; i < o.n_weights; i++)
         weight_drop(&o.weights[i]);
     free(o.weights);
-    floats_free(o.x);
-    floats_free(o.y);
+    b->k.buffer_free(b->k.dev, o.x);
+    b->k.buffer_free(b->k.dev, o.y);
 }
 
 static void run_logprobs(const struct kernels *k, const struct operands *o, int turn)
@@ -190,14 +213,14 @@ static void bench_logprobs(const struct bench *b, enum format f, int T, int V, i
         return;
     struct weight head = random_weight(f, V, D);
     struct operands o = {.weights = &head, .T = T};
-    o.x = random_floats((size_t)T * (size_t)D);
+    o.x = aligned_floats(b, (size_t)T * (size_t)D);
     o.y = mem_alloc((size_t)T, sizeof(struct token_logprob));
     o.ids = mem_alloc((size_t)T, sizeof *o.ids);
     double bytes = (double)V * (double)format_row_bytes(f, D), flops = 2.0 * T * V * D;
     measure(b, name, T > 1 ? flops : 0, T > 1 ? 0 : bytes, run_logprobs, &o);
     free(o.ids);
     free(o.y);
-    floats_free(o.x);
+    b->k.buffer_free(b->k.dev, o.x);
     weight_drop(&head);
 }
 
@@ -221,9 +244,9 @@ static void bench_attention(const struct bench *b, int T, int n, int H, int G, i
     enum { P = 16 };
     struct operands o = {.T = T, .heads = H, .kv = {NULL, 1, G, S, P, n / P + 1}};
     size_t q = (size_t)T * (size_t)(H * S), kv = (size_t)(o.kv.n_pages * P * G * S);
-    o.x = random_floats(q);
-    o.y = floats(q);
-    o.z = o.kv.data = random_floats(2 * kv);
+    o.x = aligned_floats(b, q);
+    o.y = aligned_floats(b, q);
+    o.kv.data = aligned_floats(b, 2 * kv);
     o.ids = mem_alloc((size_t)T, sizeof *o.ids);
     o.sequences = mem_alloc((size_t)T, sizeof *o.sequences);
     o.table = mem_alloc((size_t)o.kv.n_pages, sizeof *o.table);
@@ -238,9 +261,9 @@ static void bench_attention(const struct bench *b, int T, int n, int H, int G, i
     free(o.ids);
     free(o.sequences);
     free(o.table);
-    floats_free(o.x);
-    floats_free(o.y);
-    floats_free(o.z);
+    b->k.buffer_free(b->k.dev, o.x);
+    b->k.buffer_free(b->k.dev, o.y);
+    b->k.buffer_free(b->k.dev, o.kv.data);
 }
 
 static void run_rmsnorm(const struct kernels *k, const struct operands *o, int turn)
@@ -287,8 +310,8 @@ static void bench_rows(const struct bench *b, int T, int D)
                {"rope", 2, run_rope}};
     size_t n = (size_t)T * (size_t)D;
     struct operands o = {.T = T, .heads = D};
-    o.x = random_floats(n);
-    o.y = random_floats(n);
+    o.x = aligned_floats(b, n);
+    o.y = aligned_floats(b, n);
     o.z = random_floats((size_t)D);
     o.ids = mem_alloc((size_t)T, sizeof *o.ids);
     for (int t = 0; t < T; t++)
@@ -299,8 +322,8 @@ static void bench_rows(const struct bench *b, int T, int D)
         measure(b, name, 0, ops[i].arrays * 4 * (double)n, ops[i].f, &o);
     }
     free(o.ids);
-    floats_free(o.x);
-    floats_free(o.y);
+    b->k.buffer_free(b->k.dev, o.x);
+    b->k.buffer_free(b->k.dev, o.y);
     floats_free(o.z);
 }
 
@@ -341,6 +364,8 @@ int bench_run(const char *pattern, int n_threads)
 {
     struct pool *pool = pool_new(n_threads);
     struct bench b = {.pattern = pattern, .k = kernels_cpu(cpu_features(), pool)};
+    if (pool_size(pool) == 1)
+        bench_clock = CLOCK_PROCESS_CPUTIME_ID;
     b.flops = peak_flops(pool);
     b.bytes = peak_bytes(pool);
     printf("%s, %d threads; peaks: %.1f GFLOP/s multiply-add, %.1f GB/s read\n", b.k.numerics,
@@ -351,13 +376,16 @@ int bench_run(const char *pattern, int n_threads)
         bench_linear(&b, (enum format)f, 512, 576, 1536);
         bench_linear(&b, (enum format)f, 512, 192, 576);
         bench_linear(&b, (enum format)f, 32, 1536, 576);
-        bench_linear(&b, (enum format)f, 4, 1536, 576);
+        for (int T = 2; T <= 16; T *= 2)
+            bench_linear(&b, (enum format)f, T, 1536, 576);
+        bench_linear(&b, (enum format)f, 8, 576, 1536);
         bench_linear(&b, (enum format)f, 1, 1536, 576);
         bench_linear(&b, (enum format)f, 1, 576, 1536);
     }
     bench_linear(&b, FORMAT_F32, 128, 2048, 8192);
     bench_linear(&b, FORMAT_Q8_0, 1, 2048, 8192);
     bench_logprobs(&b, FORMAT_Q8_0, 1, 49152, 576);
+    bench_logprobs(&b, FORMAT_Q8_0, 8, 49152, 576);
     bench_logprobs(&b, FORMAT_Q8_0, 64, 49152, 576);
     bench_attention(&b, 1, 1024, 9, 3, 64);
     bench_attention(&b, 512, 512, 9, 3, 64);
