@@ -17,7 +17,7 @@ static int cannot(struct error *err, const char *doing, const char *path)
 
 int mapping_open(const char *path, struct mapping *ret, struct error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait for its writer */
     if (fd < 0)
         return cannot(err, "open", path);
     struct stat st;
@@ -110,12 +110,15 @@ int file_write(const char *path, struct str text, struct error *err)
     if (!f)
         r = cannot(err, "write", path);
     else {
-        bool bad = fwrite(text.p, 1, text.n, f) != text.n;
-        bad |= fflush(f) != 0 || (!device && fsync(fileno(f)) != 0);
-        int saved = errno;
-        bad |= fclose(f) != 0;
+        bool bad = fwrite(text.p, 1, text.n, f) != text.n || fflush(f) != 0 ||
+                   (!device && fsync(fileno(f)) != 0);
+        int why = errno;
+        if (fclose(f) != 0 && !bad) {
+            bad = true;
+            why = errno;
+        }
         if (bad) {
-            errno = saved ? saved : errno;
+            errno = why;
             r = cannot(err, "write", path);
             if (!device)
                 unlink(tmp);

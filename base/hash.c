@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#include "base/file.h"
-
 struct hasher {
     XXH3_state_t *state;
 };
@@ -48,15 +46,4 @@ void hasher_end(struct hasher *h, char ret[HASH_HEX])
 void hash_bytes(const void *p, size_t n, char ret[HASH_HEX])
 {
     hex(XXH3_128bits(p, n), ret);
-}
-
-int hash_file(const char *path, char ret[HASH_HEX], struct error *err)
-{
-    struct mapping m;
-    int r = mapping_open(path, &m, err);
-    if (r < 0)
-        return r;
-    hash_bytes(m.p, m.n, ret);
-    mapping_close(&m);
-    return 0;
 }

@@ -3,7 +3,6 @@
 #ifndef ASSAY_BASE_HASH_H
 #define ASSAY_BASE_HASH_H
 
-#include "base/error.h"
 #include "base/str.h"
 
 #define HASH_HEX 33 /* 32 digits and a NUL */
@@ -17,6 +16,5 @@ void hasher_field(struct hasher *h, struct str s);
 void hasher_end(struct hasher *h, char ret[HASH_HEX]); /* frees h */
 
 void hash_bytes(const void *p, size_t n, char ret[HASH_HEX]);
-int hash_file(const char *path, char ret[HASH_HEX], struct error *err);
 
 #endif

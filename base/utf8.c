@@ -294,8 +294,3 @@ struct str utf8_normalize(struct arena *a, struct str s, const char *form)
     free(out);
     return copy;
 }
-
-struct str utf8_nfc(struct arena *a, struct str s)
-{
-    return utf8_normalize(a, s, "NFC");
-}

@@ -19,7 +19,6 @@ struct str utf8_lower(struct arena *a, struct str s); /* str.lower() */
 struct str utf8_upper(struct arena *a, struct str s);
 struct str utf8_capitalize(struct arena *a, struct str s); /* str.capitalize() */
 struct str utf8_title(struct arena *a, struct str s);
-struct str utf8_nfc(struct arena *a, struct str s); /* also nfd, nfkc, nfkd: */
 struct str utf8_normalize(struct arena *a, struct str s, const char *form); /* "NFC" ... "NFKD" */
 
 /* strip(), lstrip(), rstrip() without argument (`set` NULL) or with a set of characters. */

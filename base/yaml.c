@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <yaml.h>
 
-#include "base/file.h"
-
 enum {
     MAX_DEPTH = 500,        /* nested collections */
     MAX_EXPANDED = 1000000, /* nodes that aliases repeat, counted as if each were written out */
@@ -507,15 +505,4 @@ int yaml_parse(struct arena *a, struct str text, const char *path, struct value 
     yaml_parser_delete(&r.parser);
     free(r.anchors.items);
     return code;
-}
-
-int yaml_read(struct arena *a, const char *path, struct value **ret, struct error *err)
-{
-    struct arena file = {0};
-    struct str text;
-    int r = file_read(&file, path, FILE_LIMIT_TEXT, &text, err);
-    if (r == 0)
-        r = yaml_parse(a, text, path, ret, err);
-    arena_free(&file);
-    return r;
 }

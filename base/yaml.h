@@ -9,6 +9,5 @@
  * limits that defeat the "billion laughs". E_INPUT with "PATH:LINE: what is wrong". */
 int yaml_parse(struct arena *a, struct str text, const char *path, struct value **ret,
                struct error *err);
-int yaml_read(struct arena *a, const char *path, struct value **ret, struct error *err);
 
 #endif

@@ -56,12 +56,6 @@ const struct metric_info *metric_find(const char *name)
     return NULL;
 }
 
-const struct metric_info *metric_all(int *n)
-{
-    *n = N_METRICS;
-    return metrics;
-}
-
 /* ---- values ---- */
 
 static double sum_values(const struct metric_item *items, int64_t n)

@@ -46,7 +46,6 @@ struct metric_info {
 
 /* NULL: no such metric. */
 const struct metric_info *metric_find(const char *name);
-const struct metric_info *metric_all(int *n);
 
 /* `bootstrap_iters` as lm-evaluation-harness' (100,000; 0: no bootstrap, whose errors are then
  * NaN). Its random stream: chunk i of 1,000 replicates uses random.Random(i), rnd.choices over the

@@ -69,7 +69,7 @@ struct paired_difference paired_t(const double *a, const double *b, int64_t n)
     double half = student_t_quantile(0.975, (double)(n - 1)) * ret.stderr_;
     ret.low = ret.mean - half;
     ret.high = ret.mean + half;
-    if (ret.stderr_ > 0)
+    if (ret.stderr_ != 0) /* NaN where a difference is not finite */
         ret.p = 2 * student_t_cdf(-fabs(ret.mean / ret.stderr_), (double)(n - 1));
     else
         ret.p = ret.mean == 0;
@@ -147,10 +147,12 @@ struct paired_difference paired_bootstrap(const struct metric_item *a, const str
         d[i] = metric_value(how, pick_b, n) - metric_value(how, pick_a, n);
     }
     ret.stderr_ = stats_sd(d, replicates);
-    ret.p = bootstrap_p(d, replicates);
-    stats_sort(d, replicates);
-    ret.low = percentile(d, replicates, 0.025);
-    ret.high = percentile(d, replicates, 0.975);
+    if (isfinite(ret.stderr_)) { /* else a replicate is not finite: there is no interval */
+        ret.p = bootstrap_p(d, replicates);
+        stats_sort(d, replicates);
+        ret.low = percentile(d, replicates, 0.025);
+        ret.high = percentile(d, replicates, 0.975);
+    }
     free(pick_a), free(pick_b), free(d);
     return ret;
 }

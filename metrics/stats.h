@@ -23,6 +23,7 @@ double binomial_cdf(int64_t k, int64_t n, double p);
  * 1 when b + c is 0. */
 double mcnemar_exact_p(int64_t b, int64_t c);
 
+/* What cannot be said, because a score or a replicate's aggregate is not finite, is NaN. */
 struct paired_difference {
     double mean;      /* of b - a */
     double stderr_;   /* sd of the differences / sqrt(n) */

@@ -1,5 +1,6 @@
 /* The ground that everything stands on: arena, strings, files, hashes, threads. */
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include "base/file.h"
@@ -67,6 +68,9 @@ static void files(void)
     EXPECT_STR(text, STR("hello"));
     EXPECT_ERROR(file_read(&a, path, 3, &text, &e), &e, E_INPUT, "more than 3");
     EXPECT_ERROR(file_read(&a, deep, 3, &text, &e), &e, E_IO, "a folder");
+    const char *fifo = path_join(&a, dir, "fifo");
+    EXPECT_INT(mkfifo(fifo, 0600), 0);
+    EXPECT_ERROR(file_read(&a, fifo, 3, &text, &e), &e, E_IO, "a device or pipe"); /* at once */
     EXPECT_ERROR(file_read(&a, "/nowhere/x", 3, &text, &e), &e, E_IO, "No such file");
     EXPECT_ERROR(file_write("/nowhere/x", STR("y"), &e), &e, E_IO, "/nowhere/x");
 

@@ -151,6 +151,12 @@ static void paired_edges(void)
     EXPECT_NEAR(same.low, 0, 0);
     EXPECT_NEAR(shift.p, 0, 0);
     EXPECT_NEAR(shift.mean, 1, 0);
+    EXPECT_NEAR(paired_t(a, (double[]){-INFINITY, 1, 2}, 3).p, NAN, 0);
+    static const struct metric_item far[] = {{-INFINITY, 1}, {-1, 1}}, near[] = {{-1, 1}, {-1, 1}};
+    EXPECT_NEAR(paired_bootstrap(far, far, 2, AGGREGATE_PERPLEXITY, 100, 1).p, NAN, 0);
+    struct paired_difference d = paired_bootstrap(far, near, 2, AGGREGATE_PERPLEXITY, 100, 1);
+    EXPECT_NEAR(d.p, NAN, 0);
+    EXPECT_NEAR(d.low, NAN, 0);
     EXPECT_NEAR(paired_t(a, b, 1).mean, 1, 0);
     EXPECT_NEAR(paired_t(a, b, 1).p, NAN, 0);
     EXPECT_NEAR(paired_t(a, b, 0).mean, NAN, 0);
