@@ -114,6 +114,14 @@ bool config_is_group_key(struct str key)
     return k >= 0 && keys[k].kind == KEY_GROUP;
 }
 
+bool key_is_one_of(const struct value *key, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (key->type == VALUE_STR && str_eqz(key->s, names[i]))
+            return true;
+    return false;
+}
+
 /* ---- groups ---- */
 
 static int aggregate(struct arena *a, const struct value *item, const char *where,
@@ -126,11 +134,7 @@ static int aggregate(struct arena *a, const struct value *item, const char *wher
                          "entry is {metric: NAME, weight_by_size: true}",
                          where, value_type_name(item));
     for (size_t i = 0; i < item->dict.n; i++) {
-        const struct value *key = item->dict.entries[i].key;
-        bool known = false;
-        for (int k = 0; k < 4; k++)
-            known |= key->type == VALUE_STR && str_eqz(key->s, names[k]);
-        if (!known)
+        if (!key_is_one_of(item->dict.entries[i].key, names, sizeof names / sizeof *names))
             return error_set(err, E_INPUT,
                              "%s: an entry of aggregate_metric_list has an unknown "
                              "key; it may have metric, aggregation, weight_by_size "
@@ -206,12 +210,12 @@ void task_note(struct task *t, const char *format, ...)
     t->info.n_notes = n + 1;
 }
 
-static const char *where_is(struct task *t, const char *key)
+const char *task_where(struct task *t, const char *key)
 {
     return definition_where(&t->arena, t->ref->config, t->ref->sources, key, t->file);
 }
 
-static const struct value *setting(const struct task *t, const char *key)
+const struct value *task_setting(const struct task *t, const char *key)
 {
     const struct value *v = dict_get(t->ref->config, key);
     return v && v->type != VALUE_NONE ? v : NULL;
@@ -220,10 +224,10 @@ static const struct value *setting(const struct task *t, const char *key)
 static int setting_text(struct task *t, const char *key, struct str def, struct str *ret,
                         struct error *err)
 {
-    const struct value *v = setting(t, key);
+    const struct value *v = task_setting(t, key);
     if (v && v->type != VALUE_STR)
-        return error_set(err, E_INPUT, "%s: %s must be text, not of type %s", where_is(t, key), key,
-                         value_type_name(v));
+        return error_set(err, E_INPUT, "%s: %s must be text, not of type %s", task_where(t, key),
+                         key, value_type_name(v));
     *ret = v ? v->s : def;
     return 0;
 }
@@ -231,11 +235,11 @@ static int setting_text(struct task *t, const char *key, struct str def, struct 
 static int setting_int(struct task *t, const char *key, int64_t def, int64_t min, int *ret,
                        struct error *err)
 {
-    const struct value *v = setting(t, key);
+    const struct value *v = task_setting(t, key);
     if (v && (v->type != VALUE_INT || v->i < min || v->i > 1000000))
-        return error_set(err, E_INPUT,
-                         "%s: %s must be a whole number of at least %lld, it says %.*s",
-                         where_is(t, key), key, (long long)min, STR_ARG(value_tostr(&t->arena, v)));
+        return error_set(
+            err, E_INPUT, "%s: %s must be a whole number of at least %lld, it says %.*s",
+            task_where(t, key), key, (long long)min, STR_ARG(value_tostr(&t->arena, v)));
     *ret = (int)(v ? v->i : def);
     return 0;
 }
@@ -264,7 +268,7 @@ static int parse_output(struct task *t, struct error *err)
                  : error_set(err, E_INPUT,
                              "%s: output_type \"%.*s\" is none of loglikelihood, "
                              "loglikelihood_rolling, multiple_choice and generate_until",
-                             where_is(t, "output_type"), STR_ARG(name));
+                             task_where(t, "output_type"), STR_ARG(name));
 }
 
 /* `v` without the keys named in `without`. */
@@ -272,13 +276,9 @@ static const struct value *rest_of(struct arena *a, const struct value *v,
                                    const char *const *without, int n)
 {
     struct value *rest = value_dict(a);
-    for (size_t i = 0; i < v->dict.n; i++) {
-        bool drop = false;
-        for (int k = 0; k < n; k++)
-            drop |= str_eqz(v->dict.entries[i].key->s, without[k]);
-        if (!drop)
+    for (size_t i = 0; i < v->dict.n; i++)
+        if (!key_is_one_of(v->dict.entries[i].key, without, (size_t)n))
             dict_put(a, rest, v->dict.entries[i].key, v->dict.entries[i].value);
-    }
     return rest;
 }
 
@@ -298,7 +298,7 @@ static int parse_metric(struct task *t, const struct value *item, struct task_me
                         struct error *err)
 {
     static const char *const own[] = {"metric", "aggregation", "higher_is_better", "hf_evaluate"};
-    const char *where = arena_printf(&t->arena, "%s", where_is(t, "metric_list"));
+    const char *where = arena_printf(&t->arena, "%s", task_where(t, "metric_list"));
     int r = need_text_keys(item, where, "an entry of metric_list", err);
     if (r < 0)
         return r;
@@ -335,10 +335,10 @@ static int parse_metrics(struct task *t, struct error *err)
         [OUTPUT_MULTIPLE_CHOICE] = {"acc", "acc_norm"},
         [OUTPUT_GENERATE_UNTIL] = {"exact_match"},
     };
-    const struct value *list = setting(t, "metric_list");
+    const struct value *list = task_setting(t, "metric_list");
     if (list && (list->type != VALUE_LIST || list->list.n == 0))
         return error_set(err, E_INPUT, "%s: metric_list must be a list of {metric: NAME, ...}",
-                         where_is(t, "metric_list"));
+                         task_where(t, "metric_list"));
     size_t n = list ? list->list.n : 3;
     struct task_metric *metrics = arena_array(&t->arena, n, sizeof *metrics);
     t->metrics = metrics;
@@ -362,7 +362,7 @@ static int parse_pipeline(struct task *t, const struct value *item, struct task_
                           struct error *err)
 {
     static const char *const own[] = {"function"};
-    const char *where = where_is(t, "filter_list");
+    const char *where = task_where(t, "filter_list");
     int r = need_text_keys(item, where, "an entry of filter_list", err);
     if (r < 0)
         return r;
@@ -392,10 +392,10 @@ static int parse_pipeline(struct task *t, const struct value *item, struct task_
 
 static int parse_pipelines(struct task *t, struct error *err)
 {
-    const struct value *list = setting(t, "filter_list");
+    const struct value *list = task_setting(t, "filter_list");
     if (list && list->type != VALUE_LIST)
         return error_set(err, E_INPUT, "%s: filter_list must be a list",
-                         where_is(t, "filter_list"));
+                         task_where(t, "filter_list"));
     size_t n = list && list->list.n ? list->list.n : 1;
     struct task_pipeline *pipelines = arena_array(&t->arena, n, sizeof *pipelines);
     t->pipelines = pipelines;
@@ -421,14 +421,14 @@ static int parse_until(struct task *t, const struct value *v, struct error *err)
         return error_set(err, E_INPUT,
                          "%s: generation_kwargs: until must be a text or a list of "
                          "texts",
-                         where_is(t, "generation_kwargs"));
+                         task_where(t, "generation_kwargs"));
     size_t n = v->type == VALUE_LIST ? v->list.n : 1;
     struct str *until = arena_array(&t->arena, n, sizeof *until);
     for (size_t i = 0; i < n; i++) {
         const struct value *item = v->type == VALUE_LIST ? v->list.items[i] : v;
         if (item->type != VALUE_STR)
             return error_set(err, E_INPUT, "%s: generation_kwargs: a stop string is of type %s",
-                             where_is(t, "generation_kwargs"), value_type_name(item));
+                             task_where(t, "generation_kwargs"), value_type_name(item));
         until[i] = item->s;
     }
     t->until = until;
@@ -450,7 +450,7 @@ static int parse_max_gen_toks(struct task *t, const struct value *kwargs, struct
             return error_set(err, E_INPUT,
                              "%s: generation_kwargs: %s must be a positive whole "
                              "number",
-                             where_is(t, "generation_kwargs"), names[i]);
+                             task_where(t, "generation_kwargs"), names[i]);
         t->max_gen_toks = (int)v->i;
         return 0;
     }
@@ -464,17 +464,14 @@ static int check_generation_keys(struct task *t, const struct value *kwargs, str
                                         "temperature"};
     for (size_t i = 0; i < kwargs->dict.n; i++) {
         const struct value *key = kwargs->dict.entries[i].key;
-        bool known = false;
-        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-            known |= str_eqz(key->s, names[k]);
-        if (known)
+        if (key_is_one_of(key, names, sizeof names / sizeof *names))
             continue;
         if (t->temperature > 0)
             return error_set(err, E_UNSUPPORTED,
                              "%s: generation_kwargs: %.*s is not supported with "
                              "a temperature; there are until, max_gen_toks, "
                              "do_sample and temperature",
-                             where_is(t, "generation_kwargs"), STR_ARG(key->s));
+                             task_where(t, "generation_kwargs"), STR_ARG(key->s));
         task_note(t, "generation_kwargs: %.*s has no effect on greedy decoding", STR_ARG(key->s));
     }
     return 0;
@@ -482,8 +479,8 @@ static int check_generation_keys(struct task *t, const struct value *kwargs, str
 
 static int parse_generation(struct task *t, const struct task_options *o, struct error *err)
 {
-    const struct value *kwargs = setting(t, "generation_kwargs");
-    const char *where = where_is(t, "generation_kwargs");
+    const struct value *kwargs = task_setting(t, "generation_kwargs");
+    const char *where = task_where(t, "generation_kwargs");
     struct str *delimiter = arena_alloc(&t->arena, sizeof *delimiter);
     bool do_sample;
     int r = 0;
@@ -511,7 +508,7 @@ static int parse_generation(struct task *t, const struct task_options *o, struct
 
 static int parse_process_results(struct task *t, struct error *err)
 {
-    const struct value *v = setting(t, "process_results");
+    const struct value *v = task_setting(t, "process_results");
     const char *name = function_name(v);
     if (!v)
         return 0;
@@ -520,24 +517,21 @@ static int parse_process_results(struct task *t, struct error *err)
                          "%s: process_results names Python code, which assay "
                          "does not run; the built-in functions are written "
                          "`!function assay.NAME`",
-                         where_is(t, "process_results"));
+                         task_where(t, "process_results"));
     t->process_results = name;
     return 0;
 }
 
 static int parse_fewshot(struct task *t, const struct task_options *o, struct error *err)
 {
-    const struct value *config = setting(t, "fewshot_config");
-    const char *where = where_is(t, "fewshot_config");
+    const struct value *config = task_setting(t, "fewshot_config");
+    const char *where = task_where(t, "fewshot_config");
     int r = 0;
     if (config && (r = need_text_keys(config, where, "fewshot_config", err)) < 0)
         return r;
     for (size_t i = 0; config && i < config->dict.n; i++) {
         const struct value *key = config->dict.entries[i].key;
-        bool known = false;
-        for (int k = 0; k < N_FEWSHOT_KEYS; k++)
-            known |= str_eqz(key->s, fewshot_keys[k]);
-        if (!known)
+        if (!key_is_one_of(key, fewshot_keys, N_FEWSHOT_KEYS))
             return unknown_key(key, t->file, fewshot_keys, N_FEWSHOT_KEYS, " in fewshot_config",
                                err);
     }
@@ -546,7 +540,7 @@ static int parse_fewshot(struct task *t, const struct task_options *o, struct er
     int own;
     if ((r = setting_int(t, "num_fewshot", 0, 0, &own, err)) < 0)
         return r;
-    bool fixed = own == 0 && setting(t, "num_fewshot");
+    bool fixed = own == 0 && task_setting(t, "num_fewshot");
     t->info.num_fewshot = o->num_fewshot >= 0 && !fixed ? o->num_fewshot : own;
     if (fixed && o->num_fewshot > 0)
         task_note(t, "num_fewshot stays 0: the task fixes it");
@@ -555,7 +549,7 @@ static int parse_fewshot(struct task *t, const struct task_options *o, struct er
 
 static int parse_delimiters(struct task *t, struct error *err)
 {
-    const struct value *shots = setting(t, "fewshot_config");
+    const struct value *shots = task_setting(t, "fewshot_config");
     struct {
         const char *key;
         struct str def, *own, *shot;
@@ -570,7 +564,7 @@ static int parse_delimiters(struct task *t, struct error *err)
         const struct value *v = dict_get(shots, both[i].key);
         if (v && v->type != VALUE_STR)
             return error_set(err, E_INPUT, "%s: %s of fewshot_config must be text",
-                             where_is(t, "fewshot_config"), both[i].key);
+                             task_where(t, "fewshot_config"), both[i].key);
         *both[i].shot = v ? v->s : *both[i].own;
     }
     return 0;
@@ -578,7 +572,7 @@ static int parse_delimiters(struct task *t, struct error *err)
 
 static void parse_version(struct task *t)
 {
-    const struct value *v = dict_get(setting(t, "metadata"), "version");
+    const struct value *v = dict_get(task_setting(t, "metadata"), "version");
     struct str text = v ? value_tostr(&t->arena, v) : STR("Yaml");
     t->info.version = arena_copy(&t->arena, text.p, text.n);
 }
@@ -596,7 +590,7 @@ int config_parse(struct task *t, const struct task_ref *ref, const struct task_o
         (r = parse_delimiters(t, err)) < 0 || (r = parse_generation(t, o, err)) < 0 ||
         (r = parse_fewshot(t, o, err)) < 0 ||
         (r = setting_int(t, "repeats", 1, 1, &t->repeats, err)) < 0 ||
-        (r = dict_bool(ref->config, "unsafe_code", false, where_is(t, "unsafe_code"), &unsafe,
+        (r = dict_bool(ref->config, "unsafe_code", false, task_where(t, "unsafe_code"), &unsafe,
                        err)) < 0)
         return r;
     t->unsafe_code = unsafe;

@@ -23,6 +23,14 @@ const struct value *config_shown(struct arena *a, const struct task *t, const st
 int config_aggregates(struct arena *a, const struct value *list, const char *where,
                       const struct group_metric **ret, int *n, struct error *err);
 
+/* A key of the definition that is there and not null, or NULL; "FILE:LINE" of a key, or "FILE" when
+ * it is absent. During task_open. */
+const struct value *task_setting(const struct task *t, const char *key);
+const char *task_where(struct task *t, const char *key);
+
+/* Whether a dict's key is one of these texts. */
+bool key_is_one_of(const struct value *key, const char *const *names, size_t n);
+
 /* Adds a sentence to t->info.notes. */
 void task_note(struct task *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

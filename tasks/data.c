@@ -121,11 +121,7 @@ static int check_candidate_keys(const struct value *c, const char *where, struct
     static const char *const names[] = {"file",  "format", "columns", "lines_per_row",
                                         "field", "as",     "note",    "use_split"};
     for (size_t i = 0; i < c->dict.n; i++) {
-        const struct value *key = c->dict.entries[i].key;
-        bool known = false;
-        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-            known |= key->type == VALUE_STR && str_eqz(key->s, names[k]);
-        if (!known)
+        if (!key_is_one_of(c->dict.entries[i].key, names, sizeof names / sizeof *names))
             return error_set(err, E_INPUT,
                              "%s: an entry of data_files has an unknown key; there are file, "
                              "format, columns, lines_per_row, field, as, note and use_split",
@@ -253,10 +249,7 @@ static int check_kwargs(struct opening *op, const struct value *kwargs, struct e
                                         "column_names", "trust_remote_code"};
     for (size_t i = 0; kwargs && i < kwargs->dict.n; i++) {
         const struct value *key = kwargs->dict.entries[i].key;
-        bool known = false;
-        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-            known |= key->type == VALUE_STR && str_eqz(key->s, names[k]);
-        if (!known)
+        if (!key_is_one_of(key, names, sizeof names / sizeof *names))
             return error_set(err, E_UNSUPPORTED,
                              "%s: dataset_kwargs: \"%.*s\" is not supported; there are data_files, "
                              "data_dir, field, sep and names",

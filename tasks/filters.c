@@ -6,6 +6,7 @@
 
 #include "base/regex.h"
 #include "base/utf8.h"
+#include "tasks/scoring.h"
 
 /* Where a step stands, for errors. */
 struct place {
@@ -390,10 +391,7 @@ static int check_arguments(const struct step_kind *k, const struct value *kwargs
 {
     for (size_t i = 0; kwargs && i < kwargs->dict.n; i++) {
         struct str key = kwargs->dict.entries[i].key->s;
-        const char *p = k->arguments;
-        while (*p && !(strcspn(p, " ") == key.n && memcmp(p, key.p, key.n) == 0))
-            p += strcspn(p, " ") + 1;
-        if (!*p)
+        if (!lists(k->arguments, key))
             return error_set(err, E_INPUT,
                              "%s:%d: task \"%s\": filter %s has no argument \"%.*s\"; it takes %s",
                              at->file, at->line, at->task, k->name, STR_ARG(key),

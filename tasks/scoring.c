@@ -29,10 +29,9 @@ static int wrong_metric(const struct task *t, const struct task_metric *m, struc
                      t->info.name, m->name, what);
 }
 
-static bool lists(const char *names, const char *name)
+bool lists(const char *names, struct str name)
 {
-    size_t n = strlen(name);
-    while (*names && !(strcspn(names, " ") == n && memcmp(names, name, n) == 0))
+    while (*names && !str_eq(name, (struct str){names, strcspn(names, " ")}))
         names += strcspn(names, " ") + 1;
     return *names != '\0';
 }
@@ -138,7 +137,7 @@ static int read_arguments(const struct task *t, const struct task_metric *m, str
         }
     for (size_t i = 0; r == 0 && m->kwargs && i < m->kwargs->dict.n; i++) {
         const struct value *key = m->kwargs->dict.entries[i].key;
-        if (!lists(names, arena_copy(&s->arena, key->s.p, key->s.n)))
+        if (!lists(names, key->s))
             r = error_set(err, E_INPUT,
                           "%s:%d: task \"%s\": metric \"%s\" has no argument \"%.*s\"; it takes %s",
                           t->file, m->line, t->info.name, m->name, STR_ARG(key->s),
@@ -152,7 +151,7 @@ static int read_metric(const struct task *t, const struct task_metric *m, struct
 {
     const char *known = s->process->metrics;
     const char *row = strcmp(m->name, "pass_at_k") == 0 ? "pass@k" : m->name;
-    if (!lists(known, m->name) || m->is_function != (row != m->name))
+    if (!lists(known, str_of(m->name)) || m->is_function != (row != m->name))
         return error_set(err, E_INPUT,
                          "%s:%d: task \"%s\": metric \"%.100s\" is not computed for its "
                          "output_type; there are %s(pass_at_k is written !function "

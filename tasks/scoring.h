@@ -58,6 +58,9 @@ const struct process *process_find(const char *name, enum output_type output);
 int sandbox_of(struct scoring *s, bool allow_unsandboxed, const struct sandbox **ret,
                struct error *err);
 
+/* Whether one of `names`, each followed by a space, is this one. */
+bool lists(const char *names, struct str name);
+
 /* An arena's array with room for one more after n; `items` where there is room. */
 void *grown(struct arena *a, void *items, int n, size_t size);
 

@@ -13,31 +13,20 @@
 /* Goes into every task_hash: raise it when the same definition comes to give other requests. */
 #define TASKS_VERSION "1"
 
-static const struct value *setting(const struct task *t, const char *key)
-{
-    const struct value *v = dict_get(t->ref->config, key);
-    return v && v->type != VALUE_NONE ? v : NULL;
-}
-
 /* The few-shot example's value of a key: fewshot_config's where that has the key, else the task's.
  */
 static const struct value *shot_setting(const struct task *t, const char *key)
 {
-    const struct value *own = dict_get(setting(t, "fewshot_config"), key);
+    const struct value *own = dict_get(task_setting(t, "fewshot_config"), key);
     if (own && own->type != VALUE_NONE)
         return own;
     bool stays_out = strcmp(key, "doc_to_choice") == 0 || strcmp(key, "gen_prefix") == 0;
-    return own && stays_out ? NULL : setting(t, key);
+    return own && stays_out ? NULL : task_setting(t, key);
 }
 
 static const char *text_or_null(struct task *t, const struct value *v)
 {
     return v && v->type == VALUE_STR ? arena_copy(&t->arena, v->s.p, v->s.n) : NULL;
-}
-
-static const char *where_is(struct task *t, const char *key)
-{
-    return definition_where(&t->arena, t->ref->config, t->ref->sources, key, t->file);
 }
 
 /* ---- documents ---- */
@@ -56,14 +45,14 @@ static int find_process(struct task *t, const struct value *v, const char *key,
     return error_set(err, E_UNSUPPORTED,
                      "%s: process_docs: \"%.*s\" is Python code, which assay does not run; the "
                      "built-in functions here are %s",
-                     where_is(t, key), STR_ARG(text), function_names(&t->arena, "process_docs"));
+                     task_where(t, key), STR_ARG(text), function_names(&t->arena, "process_docs"));
 }
 
 static int open_eval(struct task *t, const struct task_options *o, struct error *err)
 {
-    const struct value *split = setting(t, "test_split");
+    const struct value *split = task_setting(t, "test_split");
     if (!split)
-        split = setting(t, "validation_split");
+        split = task_setting(t, "validation_split");
     const char *name = text_or_null(t, split);
     if (!name)
         return error_set(err, E_INPUT, "%s: task \"%s\" needs a test_split or a validation_split",
@@ -71,7 +60,8 @@ static int open_eval(struct task *t, const struct task_options *o, struct error 
     t->eval = arena_alloc(&t->arena, sizeof *t->eval);
     int r = data_open(t, o, name, t->eval, err);
     if (r == 0)
-        r = find_process(t, setting(t, "process_docs"), "process_docs", &t->eval->process, err);
+        r = find_process(t, task_setting(t, "process_docs"), "process_docs", &t->eval->process,
+                         err);
     return r;
 }
 
@@ -81,23 +71,23 @@ static const char *pool_split(struct task *t, const char *fewshot_split)
     static const char *const keys[] = {"training_split", "validation_split", "test_split"};
     const char *name = fewshot_split;
     for (int i = 0; !name && i < 3; i++)
-        name = text_or_null(t, setting(t, keys[i]));
+        name = text_or_null(t, task_setting(t, keys[i]));
     return name;
 }
 
 static int open_pool(struct task *t, const struct task_options *o, struct error *err)
 {
-    const struct value *config = setting(t, "fewshot_config");
+    const struct value *config = task_setting(t, "fewshot_config");
     const struct value *own_split = dict_get(config, "split");
-    const char *split = text_or_null(t, own_split ? own_split : setting(t, "fewshot_split"));
-    const char *test = text_or_null(t, setting(t, "test_split"));
+    const char *split = text_or_null(t, own_split ? own_split : task_setting(t, "fewshot_split"));
+    const char *test = text_or_null(t, task_setting(t, "test_split"));
     const struct value *samples = dict_get(config, "samples");
     const struct value *sampler = dict_get(config, "sampler");
     struct shots *s = arena_alloc(&t->arena, sizeof *s);
     bool first_n = sampler && sampler->type == VALUE_STR && str_eqz(sampler->s, "first_n");
     if (sampler && !first_n && !(sampler->type == VALUE_STR && str_eqz(sampler->s, "default")))
         return error_set(err, E_INPUT, "%s: sampler of fewshot_config must be default or first_n",
-                         where_is(t, "fewshot_config"));
+                         task_where(t, "fewshot_config"));
     t->pool = arena_alloc(&t->arena, sizeof *t->pool);
     int r = 0;
     if (!split && samples && samples->type != VALUE_NONE) {
@@ -105,7 +95,7 @@ static int open_pool(struct task *t, const struct task_options *o, struct error 
             return error_set(err, E_UNSUPPORTED,
                              "%s: samples of fewshot_config must be a list of "
                              "documents; Python code is not run",
-                             where_is(t, "fewshot_config"));
+                             task_where(t, "fewshot_config"));
         t->pool->samples = samples;
     } else {
         const char *name = pool_split(t, split);
@@ -116,8 +106,9 @@ static int open_pool(struct task *t, const struct task_options *o, struct error 
             r = data_open(t, o, name, t->pool, err);
         bool own = split && dict_get(config, "process_docs");
         if (r == 0)
-            r = find_process(t, own ? dict_get(config, "process_docs") : setting(t, "process_docs"),
-                             own ? "fewshot_config" : "process_docs", &t->pool->process, err);
+            r = find_process(
+                t, own ? dict_get(config, "process_docs") : task_setting(t, "process_docs"),
+                own ? "fewshot_config" : "process_docs", &t->pool->process, err);
         if (r == 0 && !shared && strcmp(t->pool->split, name) != 0)
             s->without_self = strcmp(t->pool->split, t->eval->split) == 0;
     }
@@ -137,7 +128,7 @@ static int open_pool(struct task *t, const struct task_options *o, struct error 
 
 static int compile_fields(struct task *t, const struct value *sample, struct error *err)
 {
-    const struct value *choice = setting(t, "doc_to_choice");
+    const struct value *choice = task_setting(t, "doc_to_choice");
     const struct {
         enum field_role role;
         const char *key;
@@ -156,10 +147,10 @@ static int compile_fields(struct task *t, const struct value *sample, struct err
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         const char *key = fields[i].key;
-        const struct value *v = fields[i].shot ? shot_setting(t, key) : setting(t, key);
-        bool own = fields[i].shot && dict_get(setting(t, "fewshot_config"), key);
+        const struct value *v = fields[i].shot ? shot_setting(t, key) : task_setting(t, key);
+        bool own = fields[i].shot && dict_get(task_setting(t, "fewshot_config"), key);
         int r = field_compile(&t->arena, fields[i].role, key, v, sample, choice != NULL,
-                              where_is(t, own ? "fewshot_config" : key), fields[i].ret, err);
+                              task_where(t, own ? "fewshot_config" : key), fields[i].ret, err);
         if (r < 0)
             return r;
     }
@@ -168,7 +159,7 @@ static int compile_fields(struct task *t, const struct value *sample, struct err
                          !t->text     ? "doc_to_text"
                          : !t->target ? "doc_to_target"
                                       : "doc_to_choice, since it is multiple_choice");
-    const struct value *prefix = setting(t, "gen_prefix");
+    const struct value *prefix = task_setting(t, "gen_prefix");
     struct str tail = prefix && prefix->type == VALUE_STR ? prefix->s : STR("");
     t->gen_prefix_open = tail.n && !strchr(" \t\n\r\v\f", tail.p[tail.n - 1]);
     return 0;
@@ -227,10 +218,8 @@ static void set_hashes(struct task *t)
     hasher_field(h, STR(TASKS_VERSION));
     for (size_t i = 0; i < config->dict.n; i++) {
         struct value_entry e = config->dict.entries[i];
-        bool skip = e.value->type == VALUE_NONE;
-        for (size_t k = 0; k < sizeof without / sizeof *without; k++)
-            skip |= str_eqz(e.key->s, without[k]);
-        if (skip)
+        if (e.value->type == VALUE_NONE ||
+            key_is_one_of(e.key, without, sizeof without / sizeof *without))
             continue;
         struct arena_mark m = arena_mark(&t->arena);
         hasher_field(h, e.key->s);
