@@ -6,7 +6,7 @@
  *
  *     backend_open -> backend_submit ... backend_poll ... -> backend_close
  *
- * One thread submits and polls. backend_render_chat and backend_encode are thread-safe. */
+ * One thread submits and polls. backend_render_chat is thread-safe. */
 #ifndef ASSAY_BACKENDS_BACKEND_H
 #define ASSAY_BACKENDS_BACKEND_H
 
@@ -55,10 +55,6 @@ int backend_render_chat(const struct backend *b, struct arena *a, const struct v
                         bool add_generation_prompt, bool continue_final, struct str *ret,
                         struct error *err);
 
-/* Text to token ids in `a`, as a prompt would be encoded: with BOS where the model adds one and
- * the text has none. E_INPUT: it begins with BOS twice (which spoils scores). */
-int backend_encode(const struct backend *b, struct arena *a, struct str text, int32_t **ids,
-                   int *n_ids, struct error *err);
 /* One token as the text it stands for; bytes that are no UTF-8 alone are given as they are. */
 struct str backend_token_text(const struct backend *b, struct arena *a, int32_t id);
 

@@ -104,19 +104,10 @@ int sql_bindv(struct sql *s, sqlite3_stmt *st, struct error *err, const char *ty
             rc = id ? sqlite3_bind_int64(st, i, id) : sqlite3_bind_null(st, i);
             break;
         default:
-            assert(!"a letter that sql_bind knows");
+            assert(!"a letter that sql_bindv knows");
         }
     }
     return rc == SQLITE_OK ? 0 : sql_error(s, doing(s), err);
-}
-
-int sql_bind(struct sql *s, sqlite3_stmt *st, struct error *err, const char *types, ...)
-{
-    va_list args;
-    va_start(args, types);
-    int r = sql_bindv(s, st, err, types, args);
-    va_end(args);
-    return r;
 }
 
 int sql_query(struct sql *s, const char *statement, sqlite3_stmt **ret, struct error *err,
@@ -180,7 +171,7 @@ void sql_read_text(struct arena *a, sqlite3_stmt *st, void *item)
     *(const char **)item = sql_text(a, st, 0).p;
 }
 
-struct str sql_view(sqlite3_stmt *st, int column)
+static struct str view(sqlite3_stmt *st, int column)
 {
     const char *p = (const char *)sqlite3_column_text(st, column);
     return (struct str){p ? p : "", p ? (size_t)sqlite3_column_bytes(st, column) : 0};
@@ -188,7 +179,7 @@ struct str sql_view(sqlite3_stmt *st, int column)
 
 struct str sql_text(struct arena *a, sqlite3_stmt *st, int column)
 {
-    return str_copy(a, sql_view(st, column));
+    return str_copy(a, view(st, column));
 }
 
 const char *sql_textz(struct arena *a, sqlite3_stmt *st, int column)

@@ -33,13 +33,12 @@ int sql_prepare(struct sql *s, const char *statement, sqlite3_stmt **ret, struct
  * s struct str as text, b struct str as a blob, z const char * (NULL becomes NULL), r int64_t row
  * of another table (0 becomes NULL). What is bound must stay as it is until the statement's last
  * step. */
-int sql_bind(struct sql *s, sqlite3_stmt *st, struct error *err, const char *types, ...);
 int sql_bindv(struct sql *s, sqlite3_stmt *st, struct error *err, const char *types, va_list args);
 
 /* 1: there is a row; 0: no more (the statement is reset); negative: failed (reset too). */
 int sql_step(struct sql *s, sqlite3_stmt *st, struct error *err);
 
-/* sql_prepare and sql_bind in one; on failure there is nothing to finalize. */
+/* sql_prepare and sql_bindv in one; on failure there is nothing to finalize. */
 int sql_query(struct sql *s, const char *statement, sqlite3_stmt **ret, struct error *err,
               const char *types, ...);
 
@@ -54,8 +53,7 @@ int sql_rows(struct sql *s, struct arena *a, sqlite3_stmt *st, size_t size, sql_
              struct sql_list *ret, struct error *err);
 void sql_read_text(struct arena *a, sqlite3_stmt *st, void *item); /* column 0 to a const char * */
 
-struct str sql_view(sqlite3_stmt *st, int column);                  /* lives until the next step */
-struct str sql_text(struct arena *a, sqlite3_stmt *st, int column); /* NUL-terminated copy */
+struct str sql_text(struct arena *a, sqlite3_stmt *st, int column);   /* NUL-terminated copy */
 const char *sql_textz(struct arena *a, sqlite3_stmt *st, int column); /* NULL where it is NULL */
 double sql_double(sqlite3_stmt *st, int column);                      /* NaN where it is NULL */
 

@@ -35,7 +35,7 @@ struct store {
 /* The connection, for what only reads. */
 struct sql *store_sql(struct store *s);
 
-/* Binds (see sql_bind) and runs a statement. It stays prepared, found again by the address of its
+/* Binds (see sql_bindv) and runs a statement. It stays prepared, found again by the address of its
  * text: a literal. 1: it gave a row, and *id (which may be NULL) is its first column. 0: it gave
  * none. Negative: failed. The statement is reset in any case. */
 int store_run(struct store *s, const char *statement, int64_t *id, struct error *err,

@@ -77,7 +77,6 @@ const struct gguf_array *checkpoint_array(const struct checkpoint *c, const char
 
 /* Private to checkpoint.c, gguf.c and safetensors.c: they fill c->settings, tensors and files. */
 int gguf_read(struct checkpoint *c, struct error *err);
-int safetensors_read(struct checkpoint *c, const char *file, struct error *err);
 int safetensors_read_folder(struct checkpoint *c, struct error *err);
 
 #endif

@@ -230,8 +230,9 @@ static int encode(const struct backend *b, struct arena *a, struct str text, uns
     return 0;
 }
 
-int backend_encode(const struct backend *b, struct arena *a, struct str text, int32_t **ids,
-                   int *n_ids, struct error *err)
+/* With BOS where the model adds one and the text has none. E_INPUT: it begins with BOS twice. */
+static int encode_prompt(const struct backend *b, struct arena *a, struct str text, int32_t **ids,
+                         int *n_ids, struct error *err)
 {
     /* A text that brings its own BOS gets no second one. */
     bool has = b->prefix_text.n && str_starts(text, b->prefix_text);
@@ -335,8 +336,8 @@ static int encode_pair(struct backend *b, struct arena *a, const struct request 
         return 0;
     }
     move_spaces(a, &context, &continuation);
-    if ((r = backend_encode(b, a, str_cat(a, context, continuation), whole, n_whole, err)) < 0 ||
-        (r = backend_encode(b, a, context, &ids, &n_context, err)) < 0)
+    if ((r = encode_prompt(b, a, str_cat(a, context, continuation), whole, n_whole, err)) < 0 ||
+        (r = encode_prompt(b, a, context, &ids, &n_context, err)) < 0)
         return r;
     *n_scored = *n_whole - n_context;
     return 0;
@@ -379,7 +380,7 @@ static int prepare_rolling(struct backend *b, struct pending *p, const struct re
                            struct error *err)
 {
     int32_t *ids;
-    int n, max = b->info.max_length, r = backend_encode(b, &p->arena, q->context, &ids, &n, err);
+    int n, max = b->info.max_length, r = encode_prompt(b, &p->arena, q->context, &ids, &n, err);
     if (r < 0)
         return r;
     if (b->prefix < 0)
@@ -426,7 +427,7 @@ static int prepare_generation(struct backend *b, struct pending *p, const struct
                          q->max_gen_toks, b->info.max_length);
     int32_t *ids;
     int n, room = b->info.max_length - q->max_gen_toks;
-    int r = backend_encode(b, &p->arena, q->context, &ids, &n, err);
+    int r = encode_prompt(b, &p->arena, q->context, &ids, &n, err);
     if (r < 0)
         return r;
     if (n == 0) {

@@ -71,7 +71,7 @@ static int read_tensor(struct checkpoint *c, const char *file, struct str name,
     return 0;
 }
 
-int safetensors_read(struct checkpoint *c, const char *file, struct error *err)
+static int read_one(struct checkpoint *c, const char *file, struct error *err)
 {
     struct mapping m;
     int r = mapping_open(file, &m, err);
@@ -128,7 +128,7 @@ static int read_shards(struct checkpoint *c, const char *index, struct error *er
     qsort(names, map->dict.n, sizeof *names, by_text);
     for (size_t i = 0; i < map->dict.n && r == 0; i++)
         if (i == 0 || strcmp(names[i], names[i - 1]) != 0)
-            r = safetensors_read(c, path_join(&c->arena, c->path, names[i]), err);
+            r = read_one(c, path_join(&c->arena, c->path, names[i]), err);
     return r;
 }
 
@@ -150,7 +150,7 @@ int safetensors_read_folder(struct checkpoint *c, struct error *err)
     if (file_exists(index))
         return read_shards(c, index, err);
     if (file_exists(single))
-        return safetensors_read(c, single, err);
+        return read_one(c, single, err);
     return error_set(err, E_IO,
                      "cannot open the model \"%s\": the folder has neither model.safetensors nor "
                      "model.safetensors.index.json; other weight files (.bin, .pth) are not read, "
