@@ -16,7 +16,6 @@ atomic_bool runner_interrupted;
 enum {
     N_JOBS = 384,         /* documents between rendering and storing */
     COMMIT_SAMPLES = 256, /* kill -9 loses at most so many */
-    GIVE_UP_AFTER = 20,   /* documents that cannot be asked before the first that can */
 };
 
 /* A document on its way. It belongs to the stage whose queue it was last popped from. */
@@ -49,7 +48,7 @@ static bool stopped(const struct runner *r)
 
 /* ---- prepare ---- */
 
-static void ask(struct runner *r, struct planned *e, int64_t doc, int *n_bad)
+static void ask(struct runner *r, struct planned *e, int64_t doc)
 {
     int index = queue_pop(&r->idle, true);
     if (index < 0)
@@ -61,12 +60,9 @@ static void ask(struct runner *r, struct planned *e, int64_t doc, int *n_bad)
     if (task_ask(e->task, &j->arena, doc, &j->asked, &err) < 0) {
         j->asked = (struct asked){.doc_id = doc};
         j->error = arena_copy(&j->arena, err.msg, strlen(err.msg));
-        if (*n_bad >= 0)
-            ++*n_bad;
         queue_push(&r->scored, index);
         return;
     }
-    *n_bad = -1; /* from now on, a bad document is that document's fault */
     j->responses = arena_array(&j->arena, (size_t)j->asked.n_requests, sizeof *j->responses);
     queue_push(&r->asked, index);
 }
@@ -76,13 +72,9 @@ static void *prepare_stage(void *arg)
     struct runner *r = arg;
     for (int i = 0; i < r->n_evaluations && !stopped(r); i++) {
         struct planned *e = &r->evaluations[i];
-        int n_bad = 0;
         for (int64_t doc = 0; doc < e->info->n_eval && !stopped(r); doc++) {
-            if (planned_done(e, doc))
-                continue;
-            ask(r, e, doc, &n_bad);
-            if (n_bad >= GIVE_UP_AFTER)
-                break;
+            if (!planned_done(e, doc))
+                ask(r, e, doc);
         }
     }
     queue_close(&r->asked);

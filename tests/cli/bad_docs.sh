@@ -12,3 +12,7 @@ run_tiny --include_path tasks -t colors >table.txt
 echo "exit $?"
 grep "acc " table.txt | sed 's/  */ /g'
 sqlite3 t.db "select error is not null, count(*) from samples group by 1"
+
+# asked again, they fail again, all of them
+run_tiny --include_path tasks -t colors 2>&1 >again.txt | grep -o "^task.*failed"
+cmp table.txt again.txt && echo "the same table"
