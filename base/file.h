@@ -23,7 +23,8 @@ void mapping_close(struct mapping *m);
  * name. E_INPUT: longer than `limit` bytes once unpacked, or damaged gzip. */
 int file_read(struct arena *a, const char *path, size_t limit, struct str *ret, struct error *err);
 
-/* Writes by way of PATH.tmp and rename, so that a reader never sees half a file. */
+/* Writes by way of PATH.tmp and rename, so that a reader never sees half a file; straight into what
+ * is there and no regular file (/dev/stdout). */
 int file_write(const char *path, struct str text, struct error *err);
 
 bool file_exists(const char *path); /* a regular file, or a link to one */

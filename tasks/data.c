@@ -51,12 +51,11 @@ static const char *find_file(struct opening *op, const char *name, bool working_
 
 static int not_found(struct opening *op, struct error *err)
 {
-    int r = error_set(err, E_IO,
-                      "task \"%s\": no file for its split \"%s\"; looked for %s. Name the folder "
-                      "that holds it with --data DIR; tools/fetch.sh gets the quickstart's samples",
-                      op->t->info.name, op->split,
-                      op->places.looked.n ? op->places.looked.p : "nothing");
-    return r;
+    return error_set(err, E_IO,
+                     "task \"%s\": no file for its split \"%s\"; looked for %s. Name the folder "
+                     "that holds it with --data DIR; tools/fetch.sh gets the quickstart's samples",
+                     op->t->info.name, op->split,
+                     op->places.looked.n ? op->places.looked.p : "nothing");
 }
 
 static int set_format(struct data_spec *spec, const char *name, const char *where,

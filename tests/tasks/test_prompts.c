@@ -3,6 +3,7 @@
  * here, by a script that put the documents in place of its data sets). */
 #include "base/hash.h"
 #include "base/jinja.h"
+#include "base/pool.h"
 #include "tasks/task.h"
 #include "tests/tasks/folder.h"
 
@@ -296,6 +297,72 @@ static void damage_stays_where_it_is(void)
     close_task(&t);
 }
 
+/* ---- threads ---- */
+
+enum { N_THREADS = 4, N_ROWS = 60 };
+
+struct both {
+    struct task *task;
+    const struct asked *asked; /* [N_ROWS] */
+    struct arena arenas[N_THREADS];
+    struct str contexts[N_ROWS]; /* of part 0, which asks all documents again */
+    double sums[N_THREADS];      /* of the other parts, which score what was asked before */
+};
+
+static void ask_or_score(void *arg, size_t part, int thread)
+{
+    struct both *b = arg;
+    struct arena *a = &b->arenas[part];
+    struct error e;
+    (void)thread;
+    for (int i = 0; i < N_ROWS; i++) {
+        struct asked q;
+        struct scored s;
+        const char *text = arena_printf(a, "It is %d.", i);
+        if (part == 0 && task_ask(b->task, a, i, &q, &e) == 0)
+            b->contexts[i] = q.requests[0].context;
+        else if (part && task_score(b->task, a, &b->asked[i],
+                                    &(struct response){.text = str_of(text)}, &s, &e) == 0)
+            b->sums[part] += s.scores[0].value;
+    }
+}
+
+/* As the harness does: one thread asks, others score. */
+static void scores_while_it_asks(void)
+{
+    struct buf rows = {0};
+    for (int i = 0; i < N_ROWS; i++)
+        buf_printf(&rows, "{\"q\": \"%d?\", \"a\": \"%d\"}\n", i, i);
+    folder_write("threads.jsonl", buf_view(&rows));
+    buf_free(&rows);
+    const char *path = folder_write(
+        "threads.yaml",
+        STR("task: threads\ndataset_path: json\n"
+            "dataset_kwargs: {data_files: {test: threads.jsonl}}\ntest_split: test\n"
+            "fewshot_split: test\nnum_fewshot: 2\ndoc_to_text: \"{{q}}\"\n"
+            "doc_to_target: \"{{a}}\"\nmetric_list:\n"
+            "  - {metric: exact_match, regexes_to_ignore: [\",\"]}\nfilter_list:\n"
+            "  - name: number\n    filter: [{function: regex, regex_pattern: \"[0-9]+\"},"
+            " {function: take_first}]\n"));
+    struct task_options o = defaults();
+    struct opened t;
+    struct asked asked[N_ROWS];
+    EXPECT_OK(open_task(path, &o, &t), &err);
+    for (int i = 0; i < N_ROWS; i++)
+        asked[i] = ask(t.task, i);
+    struct both b = {.task = t.task, .asked = asked};
+    struct pool *pool = pool_new(N_THREADS);
+    pool_run(pool, N_THREADS, ask_or_score, &b);
+    pool_free(pool);
+    for (int i = 0; i < N_ROWS; i++)
+        EXPECT_STR(b.contexts[i], asked[i].requests[0].context);
+    for (int k = 0; k < N_THREADS; k++) {
+        EXPECT_NEAR(b.sums[k], k ? N_ROWS : 0, 0);
+        arena_free(&b.arenas[k]);
+    }
+    close_task(&t);
+}
+
 static void identities_follow_what_matters(void)
 {
     struct task_options o = defaults();
@@ -395,9 +462,9 @@ static void says_what_is_wrong(void)
     close_task(&t);
 }
 
-CHECK_MAIN({"damaged documents", damage_stays_where_it_is},
-           {"prompts of the reference", asks_as_the_reference_does}, {"prompts", builds_prompts},
+CHECK_MAIN({"prompts of the reference", asks_as_the_reference_does}, {"prompts", builds_prompts},
            {"no system message", sends_no_system_message_where_it_is_refused},
            {"limit", limits_documents}, {"few-shot draws", draws_do_not_depend_on_what_was_asked},
+           {"damaged documents", damage_stays_where_it_is}, {"threads", scores_while_it_asks},
            {"identities", identities_follow_what_matters},
            {"splits that stand in", stands_in_for_missing_splits}, {"errors", says_what_is_wrong})
