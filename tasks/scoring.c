@@ -108,6 +108,9 @@ static int read_pass_at_k(const struct task *t, const struct task_metric *m, str
         if (!v || v->type != VALUE_INT || v->i < 1)
             return wrong_metric(t, m, err, "needs k: a whole number above 0, or a list of such");
         ks[i] = v->i;
+        for (size_t j = 0; j < i; j++)
+            if (ks[j] == ks[i])
+                return wrong_metric(t, m, err, "k holds a number twice");
     }
     ret->ks = ks;
     ret->n_ks = (int)n;
@@ -162,9 +165,26 @@ static int read_metric(const struct task *t, const struct task_metric *m, struct
         return error_set(err, E_INPUT,
                          "%s:%d: task \"%s\": metric \"%s\" is aggregated by %s, not by \"%.100s\"",
                          t->file, m->line, t->info.name, m->name, how, m->aggregation);
+    for (int i = 0; i < s->n_measures; i++)
+        if (strcmp(s->measures[i].name, m->name) == 0)
+            return wrong_metric(t, m, err, "metric_list holds it twice; keep one of them");
     struct measure *ret = &s->measures[s->n_measures++];
     ret->name = m->name;
     return read_arguments(t, m, s, ret, err);
+}
+
+static int open_pipeline(const struct task *t, struct scoring *s, struct error *err)
+{
+    const struct task_pipeline *p = &t->pipelines[s->n_pipelines];
+    for (int i = 0; i < s->n_pipelines; i++)
+        if (strcmp(t->pipelines[i].name, p->name) == 0)
+            return error_set(err, E_INPUT,
+                             "%s: task \"%s\": two of filter_list are named \"%.100s\"; give one "
+                             "another name",
+                             t->file, t->info.name, p->name);
+    int r = pipeline_open(p, t->file, t->info.name, &s->pipelines[s->n_pipelines], err);
+    s->n_pipelines += r == 0;
+    return r;
 }
 
 int scoring_open(struct task *t, struct error *err)
@@ -176,9 +196,8 @@ int scoring_open(struct task *t, struct error *err)
     int r = choose_process(t, s, err);
     for (int i = 0; r == 0 && i < t->n_metrics; i++)
         r = read_metric(t, &t->metrics[i], s, err);
-    for (; r == 0 && s->n_pipelines < t->n_pipelines; s->n_pipelines += r == 0)
-        r = pipeline_open(&t->pipelines[s->n_pipelines], t->file, t->info.name,
-                          &s->pipelines[s->n_pipelines], err);
+    while (r == 0 && s->n_pipelines < t->n_pipelines)
+        r = open_pipeline(t, s, err);
     if (r == 0)
         t->scoring = s;
     else

@@ -492,6 +492,7 @@ static void wrong_definitions(void)
          "list"},
         {OUTPUT_GENERATE_UNTIL, "{\"pass_at_k\": {}}", take_first, "needs k"},
         {OUTPUT_GENERATE_UNTIL, "{\"pass_at_k\": {\"k\": [1, 0]}}", take_first, "above 0"},
+        {OUTPUT_GENERATE_UNTIL, "{\"pass_at_k\": {\"k\": [1, 2, 1]}}", take_first, "k holds a"},
         {OUTPUT_GENERATE_UNTIL, "{}", "{\"f\": [{\"function\": \"tak_first\"}]}", "take_first_k"},
         {OUTPUT_GENERATE_UNTIL, "{}", "{\"f\": [{\"function\": \"take_first_k\"}]}", "made.yaml:9"},
         {OUTPUT_GENERATE_UNTIL, "{}", "{\"f\": [{\"function\": \"regex\", \"regex\": \"x\"}]}",
@@ -521,6 +522,17 @@ static void wrong_definitions(void)
     t->metrics = &median;
     t->n_metrics = 1;
     EXPECT_ERROR(scoring_open(t, &err), &err, E_INPUT, "made.yaml:4");
+    /* the store has one score of a name for each document */
+    struct task_metric twice[] = {{.name = "acc", .line = 4}, {.name = "acc", .line = 5}};
+    t->metrics = twice;
+    t->n_metrics = 2;
+    EXPECT_ERROR(scoring_open(t, &err), &err, E_INPUT,
+                 "made.yaml:5: task \"made\": metric \"acc\"");
+    t = make(OUTPUT_GENERATE_UNTIL, "{}", take_first);
+    struct task_pipeline same[] = {t->pipelines[0], t->pipelines[0]};
+    t->pipelines = same;
+    t->n_pipelines = 2;
+    EXPECT_ERROR(scoring_open(t, &err), &err, E_INPUT, "two of filter_list are named");
     scoring_close(NULL);
 }
 
