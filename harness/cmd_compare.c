@@ -144,7 +144,7 @@ static void print_json(const struct comparison_list *l)
 
 int cmd_compare(int argc, char **argv, struct error *err)
 {
-    struct strings names = {0};
+    static struct strings names;
     struct arena a = {0};
     struct store *s = NULL;
     struct comparison_list list;

@@ -174,7 +174,7 @@ static int list_evaluations(struct store *s, struct arena *a, struct error *err)
 
 int cmd_ls(int argc, char **argv, struct error *err)
 {
-    struct strings positional = {0};
+    static struct strings positional;
     struct arena a = {0};
     struct store *s = NULL;
     int r = options_parse(&usage, argc, argv, &positional, err);

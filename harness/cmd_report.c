@@ -32,7 +32,7 @@ static const struct usage usage = {
 
 int cmd_report(int argc, char **argv, struct error *err)
 {
-    struct strings positional = {0};
+    static struct strings positional;
     struct store *s = NULL;
     int r = options_parse(&usage, argc, argv, &positional, err);
     if (r != 0)

@@ -243,7 +243,7 @@ static int run_models(struct store *s, int64_t run, const struct selection *sele
 
 int cmd_run(int argc, char **argv, struct error *err)
 {
-    struct strings positional = {0};
+    static struct strings positional;
     struct arena a = {0};
     struct catalog *catalog = NULL;
     struct store *s = NULL;

@@ -121,13 +121,12 @@ static int read_rows(struct rows *rows, struct error *err)
 /* lm-eval writes numbers as texts. */
 static bool to_number(const struct value *v, double *ret)
 {
-    char *end = "";
+    char *end = "", text[64] = {0};
     if (v->type == VALUE_FLOAT)
         *ret = v->f;
     else if (v->type == VALUE_INT)
         *ret = (double)v->i;
     else if (v->type == VALUE_STR && v->s.n && v->s.n < 64) {
-        char text[64] = {0};
         memcpy(text, v->s.p, v->s.n);
         *ret = strtod(text, &end);
     } else
@@ -293,7 +292,7 @@ static int store_and_print(struct arena *a, struct plan *p, const struct rows *r
 
 int cmd_score(int argc, char **argv, struct error *err)
 {
-    struct strings positional = {0};
+    static struct strings positional;
     struct arena a = {0};
     struct catalog *c = NULL;
     struct selection selected;

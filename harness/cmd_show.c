@@ -368,7 +368,7 @@ static int document_number(const char *text, int64_t *ret, struct error *err)
 
 int cmd_show(int argc, char **argv, struct error *err)
 {
-    struct strings words = {0};
+    static struct strings words;
     struct arena a = {0};
     struct store *s = NULL;
     struct side sides[MAX_MODELS];

