@@ -34,7 +34,7 @@ draw() { # draw COLUMNS ENVIRONMENT...
 }
 draw 120 TERM=xterm
 draw 40 TERM=xterm NO_COLOR=1
-draw 120 TERM=dumb | head -n 2
+draw 120 TERM=dumb | sed -n 1,2p
 
 # no terminal: the summary only, since ten seconds do not pass
 rm -f assay.db
