@@ -24,9 +24,9 @@ enum store_mode {
 
 /* Opens or creates the store at `path`; a failed creation leaves no file. While a writer has it
  * open, PATH.lock lies beside it. A store that was created and holds no evaluation when it is
- * closed is removed again: a run that could not start leaves nothing. E_VERSION: written by a newer assay. E_BUSY: another writer
- * holds it (err names its pid). E_IO: cannot be opened, no SQLite file, disk full. *ret is
- * untouched on failure. */
+ * closed is removed again: a run that could not start leaves nothing. E_VERSION: written by a newer
+ * assay. E_BUSY: another writer holds it (err names its pid). E_IO: cannot be opened, no SQLite
+ * file, disk full. *ret is untouched on failure. */
 int store_open(const char *path, enum store_mode mode, struct store **ret, struct error *err);
 void store_close(struct store *s); /* a transaction that is open is rolled back; takes NULL */
 
