@@ -36,6 +36,20 @@ rows one
 rows two
 cmp one.rows two.rows && echo "the same bits"
 
+# what lm-evaluation-harness 0.4.13 says of the same documents, in float32 (transformers 5.23)
+"$assay" run -q -m "$model",name=smol -t truthfulqa_mc1 --limit 20 --db two.db >/dev/null
+sqlite3 two.db "select group_concat(cast(score as int), '') from
+    (select score from v_samples where task = 'truthfulqa_mc1' order by doc_id)" |
+    grep -x 00000010010011000010
+sqlite3 two.db "select logprob from v_requests where task = 'truthfulqa_mc1' and doc_id < 3
+    order by doc_id, position" | python3 -c '
+import sys
+want = [-28.53, -17.08, -14.20, -36.04, -15.62, -12.33, -6.88, -17.43, -12.03, -22.83, -50.86,
+        -34.48, -37.08, -20.29, -20.57, -33.17]
+got = [float(x) for x in sys.stdin]
+print("log-probabilities:", len(got) == len(want) and
+      all(abs(g - w) < 0.0051 + 1e-3 for g, w in zip(got, want)))'
+
 # generation: solutions to problems and programs that are run
 "$assay" run -q -m "$model",name=smol -t gsm8k,$code --limit 1 --num_fewshot 0 --max_gen_toks 24 --db gen.db >gen.txt
 echo "exit $?"
