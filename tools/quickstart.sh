@@ -15,7 +15,7 @@ variants="-m $model,name=SmolLM2-Q4_1 -m $model,quant=q8_0,name=SmolLM2-Q8_0"
 build/assay run $variants -t hellaswag,truthfulqa_mc1 --limit 100 --db quickstart.db
 build/assay run $variants -t gsm8k --limit 12 --max_gen_toks 256 --db quickstart.db
 # Where bubblewrap cannot start (in some containers) this refuses and says why; the rest stands.
-build/assay run $variants -t humaneval --limit 12 --max_gen_toks 256 --db quickstart.db ||
+build/assay run $variants -t humaneval --limit 24 --max_gen_toks 256 --db quickstart.db ||
     [ $? -eq 3 ] || exit
 echo
 build/assay compare SmolLM2-Q4_1 SmolLM2-Q8_0 --db quickstart.db
