@@ -1,7 +1,7 @@
 #!/bin/sh
 # run.sh: installs what the tests need, builds with warnings as errors and with sanitizers, and
-# runs every test. The last line is "N passed, N failed, N skipped". Builds in build-test (address
-# and undefined behaviour), build-tsan (threads) and build-plain.
+# runs every test. The last line is "N passed, N failed", with ", N skipped" where some were.
+# Builds in build-test (address and undefined behaviour), build-tsan (threads) and build-plain.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/packages.sh

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Adds up what meson's test logs hold: summary.py FAILED_BEFORE LOG.json... Prints what failed and
-what was skipped and why, then "N passed, N failed, N skipped"; exits 1 when anything failed."""
+what was skipped and why, then "N passed, N failed" (and ", N skipped"); exits 1 when anything
+failed."""
 import json
 import sys
 
@@ -23,5 +24,5 @@ for line in (line for path in sys.argv[2:] for line in open(path, encoding="utf-
         n_failed = 1  # a crash, a time-out, a sanitizer's report
         print(f"failed: {name}: {test['result']}")
     failed += n_failed
-print(f"{passed} passed, {failed} failed, {skipped} skipped")
+print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
 sys.exit(1 if failed else 0)

@@ -1,10 +1,6 @@
 # Memory does not grow with the number of documents, and loading maps the weights.
 . "$source/tests/cli/lib.sh"
 unset MALLOC_PERTURB_ # meson sets it: malloc would touch what we only reserve
-[ "${ASSAY_SANITIZE:-none}" = none ] || {
-    echo "SKIP: a sanitizer keeps memory of its own"
-    exit 77
-}
 "$make_tiny_model" hf-f32 tiny
 cat >peak.py <<'P'
 """peak.py COMMAND...: runs it and prints the most KiB of memory of its own that it had: what it
