@@ -42,6 +42,10 @@ struct backend_info {
     size_t weight_bytes;
 };
 
+/* The label that the model of a spec will have, without opening it: name=..., or the file's or
+ * folder's name and what quant and dtype add. E_USAGE as backend_open. */
+int backend_name(struct arena *a, const char *spec, const char **ret, struct error *err);
+
 /* E_USAGE: an unknown key (err names the nearest). E_IO, E_INPUT, E_UNSUPPORTED: the model. */
 int backend_open(const char *spec, const struct backend_options *options, struct backend **ret,
                  struct error *err);

@@ -241,6 +241,24 @@ static int run_models(struct store *s, int64_t run, const struct selection *sele
     return r;
 }
 
+/* Before the first model runs: every spec is well-formed, and tables can tell the models apart. */
+static int check_models(struct arena *a, struct error *err)
+{
+    const char **names = arena_array(a, o.models.n, sizeof *names);
+    for (size_t m = 0; m < o.models.n; m++) {
+        int r = backend_name(a, o.models.items[m], &names[m], err);
+        if (r < 0)
+            return r;
+        for (size_t k = 0; k < m; k++)
+            if (strcmp(names[k], names[m]) == 0)
+                return error_set(err, E_USAGE,
+                                 "two models are called \"%s\"; tell them apart by "
+                                 "-m MODEL,name=LABEL",
+                                 names[m]);
+    }
+    return 0;
+}
+
 int cmd_run(int argc, char **argv, struct error *err)
 {
     static struct strings positional;
@@ -263,6 +281,10 @@ int cmd_run(int argc, char **argv, struct error *err)
                                       : "which model? give -m MODEL, a GGUF file or a "
                                         "Hugging Face folder%s",
                          positional.n ? positional.items[0] : "");
+    if ((r = check_models(&a, err)) < 0) {
+        arena_free(&a);
+        return r;
+    }
     sweep_data_dirs(&a, &o.data);
     double begun = seconds_now();
     catch_signals();

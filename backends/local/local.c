@@ -67,30 +67,11 @@ struct backend {
 
 /* ---- opening ---- */
 
-static const char *default_name(struct backend *b)
-{
-    struct str base = str_of(path_base(b->spec.path));
-    while (base.n && base.p[base.n - 1] == '/')
-        base.n--;
-    if (base.n == 0) { /* "models/x/" */
-        struct str path = str_of(b->spec.path);
-        while (path.n && path.p[path.n - 1] == '/')
-            path.n--;
-        base = str_of(path_base(str_copy(&b->arena, path).p));
-    }
-    if (str_ends(base, STR(".gguf")))
-        base.n -= 5;
-    bool q = b->spec.quant != FORMAT_COUNT, d = b->spec.dtype != FORMAT_F32;
-    return arena_printf(&b->arena, "%.*s%s%s%s%s", STR_ARG(base), q ? "-" : "",
-                        q ? format_info[b->spec.quant].name : "", d ? "-" : "",
-                        d ? format_info[b->spec.dtype].name : "");
-}
-
 static void fill_info(struct backend *b)
 {
     const struct model *m = b->model;
     b->info = (struct backend_info){
-        .name = b->spec.name ? b->spec.name : default_name(b),
+        .name = b->spec.name,
         .path = b->spec.path,
         .model_hash = m->files->hash,
         .numerics =
@@ -124,6 +105,15 @@ static int open_words(struct backend *b, struct error *err)
     jinja_compile(&b->arena, str_of(b->words->chat_template), where, JINJA_CHAT, &b->chat,
                   &b->chat_error);
     return 0;
+}
+
+int backend_name(struct arena *a, const char *text, const char **ret, struct error *err)
+{
+    struct spec spec;
+    int r = spec_parse(a, text, &spec, err);
+    if (r == 0)
+        *ret = spec.name;
+    return r;
 }
 
 int backend_open(const char *text, const struct backend_options *options, struct backend **ret,

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/str.h"
 
 enum key_kind { KEY_TEXT, KEY_COUNT, KEY_FORMAT };
@@ -90,6 +91,21 @@ static int set_key(struct arena *a, const struct key *key, struct str value, con
     return 0;
 }
 
+/* "models/x.gguf" is x; "models/x/" with quant=q8_0 is x-q8_0. */
+static const char *default_name(struct arena *a, const struct spec *s)
+{
+    struct str path = str_of(s->path);
+    while (path.n > 1 && path.p[path.n - 1] == '/')
+        path.n--;
+    struct str base = str_of(path_base(str_copy(a, path).p));
+    if (str_ends(base, STR(".gguf")))
+        base.n -= 5;
+    bool q = s->quant != FORMAT_COUNT, d = s->dtype != FORMAT_F32;
+    return arena_printf(a, "%.*s%s%s%s%s", STR_ARG(base), q ? "-" : "",
+                        q ? format_info[s->quant].name : "", d ? "-" : "",
+                        d ? format_info[s->dtype].name : "");
+}
+
 int spec_parse(struct arena *a, const char *text, struct spec *ret, struct error *err)
 {
     struct spec s = {.dtype = FORMAT_F32, .quant = FORMAT_COUNT, .tokens_per_step = 256};
@@ -114,6 +130,8 @@ int spec_parse(struct arena *a, const char *text, struct spec *ret, struct error
         if (r < 0)
             return r;
     }
+    if (!s.name)
+        s.name = default_name(a, &s);
     *ret = s;
     return 0;
 }

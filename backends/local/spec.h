@@ -8,7 +8,7 @@
 
 struct spec {
     const char *path;
-    const char *name;    /* NULL: not given */
+    const char *name;    /* as given, or the path's last part with what quant and dtype add */
     enum format dtype;   /* FORMAT_F32 unless given */
     enum format quant;   /* FORMAT_COUNT: none */
     int max_length;      /* 0: the model's */

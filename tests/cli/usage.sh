@@ -46,4 +46,7 @@ try show colors 0 -m a -m b -m c
 try score
 try score -t colors -r
 
+try run -m a.gguf -m b/a.gguf -t arc_easy
+try run -m good.gguf -m a.gguf,dtpe=f32 -t arc_easy
+
 ls | cmp before - && echo "nothing was written"
