@@ -65,6 +65,14 @@ float *random_floats(size_t n)
     return ret;
 }
 
+float *tame_floats(size_t n, float limit)
+{
+    float *ret = random_floats(n);
+    for (size_t i = 0; i < n; i++)
+        ret[i] = fmaxf(-limit, fminf(limit, ret[i]));
+    return ret;
+}
+
 void floats_free(float *x)
 {
     free(x - FLOATS_BEFORE);

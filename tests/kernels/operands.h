@@ -18,6 +18,8 @@ float random_float(void);
 
 float *floats(size_t n); /* NaN, so that what is not written shows */
 float *random_floats(size_t n);
+/* Clamped, so that a softmax or log-softmax has more than one term and its error bound is small. */
+float *tame_floats(size_t n, float limit);
 void floats_free(float *x);
 
 struct weight random_weight(enum format f, int64_t rows, int64_t cols);
