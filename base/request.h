@@ -12,6 +12,28 @@ enum request_kind {
     REQUEST_EMBED,                 /* a vector for the text */
 };
 
+/* How the next token is chosen. Zeroed: greedy, the most probable token, the lowest id of equals.
+ *
+ * The logits change in this order, as transformers and vLLM have it; zero turns a step off:
+ *   1. repetition_penalty r: the logit of each token that the prompt or the text so far contains is
+ *      divided by r where positive and multiplied by r where negative. Applies to greedy as well.
+ *   2. temperature T: logits are divided by T. 0: the most probable token now, and no further step.
+ *   3. top_k: tokens below the k-th greatest logit go; those equal to it stay.
+ *   4. top_p: of what is left, the fewest most probable tokens stay whose probabilities add up to
+ *      at least p; of equals the lower id first. 1 turns it off as well.
+ *   5. min_p: tokens less probable than min_p times the most probable one go.
+ * What is left is drawn from in proportion to its probability. The draw is a function of (seed,
+ * the request's doc_id and idx, the number of tokens generated so far) and of nothing else: the
+ * same request gives the same text whatever is asked beside it, repeats of one prompt differ, and
+ * two models draw alike for the same document. */
+struct sampling {
+    double repetition_penalty; /* 0 or 1: none */
+    double temperature;
+    int top_k;
+    double top_p, min_p;
+    int64_t seed;
+};
+
 struct request {
     enum request_kind kind;
     int64_t doc_id;          /* index of the document in its task's evaluation split */
@@ -21,9 +43,8 @@ struct request {
     struct str continuation; /* LOGLIKELIHOOD only; starts with the target delimiter */
     const struct str *until; /* GENERATE_UNTIL: stop strings; the end of text always stops */
     int n_until;
-    int max_gen_toks;   /* GENERATE_UNTIL: at most so many new tokens */
-    double temperature; /* 0: greedy */
-    int64_t seed;       /* for temperature > 0 */
+    int max_gen_toks;         /* GENERATE_UNTIL: at most so many new tokens */
+    struct sampling sampling; /* GENERATE_UNTIL */
 };
 
 enum finish_reason {

@@ -466,7 +466,7 @@ static int check_generation_keys(struct task *t, const struct value *kwargs, str
         const struct value *key = kwargs->dict.entries[i].key;
         if (key_is_one_of(key, names, sizeof names / sizeof *names))
             continue;
-        if (t->temperature > 0)
+        if (t->sampling.temperature > 0)
             return error_set(err, E_UNSUPPORTED,
                              "%s: generation_kwargs: %.*s is not supported with "
                              "a temperature; there are until, max_gen_toks, "
@@ -493,11 +493,11 @@ static int parse_generation(struct task *t, const struct task_options *o, struct
         if ((r = need_text_keys(kwargs, where, "generation_kwargs", err)) < 0 ||
             (until && (r = parse_until(t, until, err)) < 0) ||
             (r = parse_max_gen_toks(t, kwargs, err)) < 0 ||
-            (r = dict_float(kwargs, "temperature", 0, where, &t->temperature, err)) < 0 ||
+            (r = dict_float(kwargs, "temperature", 0, where, &t->sampling.temperature, err)) < 0 ||
             (r = dict_bool(kwargs, "do_sample", true, where, &do_sample, err)) < 0)
             return r;
         if (!do_sample)
-            t->temperature = 0;
+            t->sampling.temperature = 0;
         if ((r = check_generation_keys(t, kwargs, err)) < 0)
             return r;
     }

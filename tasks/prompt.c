@@ -310,7 +310,6 @@ static void add_request(const struct task *t, struct request_list *l, int64_t do
     q.doc_id = doc_id;
     for (int k = 0; k < t->repeats; k++) {
         q.idx = l->n;
-        q.seed = k; /* repeats of one prompt must differ */
         l->items[l->n++] = q;
     }
 }
@@ -381,7 +380,7 @@ static int ask_one(const struct task *t, struct arena *a, const struct value *do
         q.until = t->until;
         q.n_until = t->n_until;
         q.max_gen_toks = t->max_gen_toks;
-        q.temperature = t->temperature;
+        q.sampling = t->sampling;
     }
     l->items = arena_array(a, (size_t)t->repeats, sizeof *l->items);
     if (r == 0)

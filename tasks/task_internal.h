@@ -74,7 +74,7 @@ struct task {
     const struct str *until;
     int n_until;
     int max_gen_toks;
-    double temperature;
+    struct sampling sampling; /* of generate_until */
     struct shots *shots;
     struct str system_instruction; /* n == 0: none */
     chat_renderer *chat;

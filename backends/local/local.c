@@ -404,12 +404,12 @@ static void copy_stops(struct pending *p, const struct request *q)
 static int prepare_generation(struct backend *b, struct pending *p, const struct request *q,
                               struct error *err)
 {
-    if (q->temperature > 0)
+    if (q->sampling.temperature > 0)
         return error_set(err, E_UNSUPPORTED,
                          "the task asks for sampling at temperature %g; only greedy decoding is "
                          "known here: set do_sample: false or temperature: 0 in its "
                          "generation_kwargs",
-                         q->temperature);
+                         q->sampling.temperature);
     if (q->max_gen_toks < 1 || q->max_gen_toks >= b->info.max_length)
         return error_set(err, E_INPUT,
                          "max_gen_toks=%d leaves no room for a prompt in the context of %d tokens; "

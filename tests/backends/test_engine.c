@@ -313,7 +313,7 @@ static void refuses_what_cannot_be_asked(void)
     struct request generate = {.kind = REQUEST_GENERATE_UNTIL, .context = STR("Once")};
     struct request q = generate;
     q.max_gen_toks = 8;
-    q.temperature = 0.7;
+    q.sampling.temperature = 0.7;
     expect_refused(b, q, E_UNSUPPORTED, "temperature");
     q = generate;
     q.max_gen_toks = 64;

@@ -54,7 +54,7 @@ static void print_request(const struct task_info *info, const struct asked *q,
         print_text(&b, "continuation", r->continuation);
     if (r->kind == REQUEST_GENERATE_UNTIL) {
         buf_printf(&b, ", \"max_gen_toks\": %d, \"temperature\": ", r->max_gen_toks);
-        buf_float(&b, r->temperature);
+        buf_float(&b, r->sampling.temperature);
         buf_puts(&b, ", \"until\": [");
         for (int i = 0; i < r->n_until; i++) {
             buf_puts(&b, i ? ", " : "");
