@@ -1,23 +1,19 @@
 /* bench.c: how fast, beside what this machine could do.
  *
- * Two peaks are measured first, with all threads: multiply-adds from registers, and reading from
- * memory. Each line is the best of several runs: time, GFLOP/s with the share of the first peak, or
- * GB/s of what must be read with the share of the second. With --threads=1 the clock is the
- * processor time of the process, which other work on the machine disturbs much less than the wall's
- * (with more threads the system's count of it lags behind too far for short runs). */
+ * The peaks (kernels/probe.h) are measured first, with all threads. Each line is the best of
+ * several runs: time, GFLOP/s with the share of the f32 peak, or GB/s of what must be read with the
+ * share of reading. With --threads=1 the clock is the processor time of the process, which other
+ * work on the machine disturbs much less than the wall's (with more threads the system's count of
+ * it lags behind too far for short runs). */
 #include "tests/kernels/operands.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#ifdef __x86_64__
-#include <immintrin.h>
-#endif
 
 #include "base/arena.h"
-
-enum { PROBE_BYTES = 256 << 20, PROBE_PARTS = 16 };
+#include "kernels/probe.h"
 
 static clockid_t bench_clock = CLOCK_MONOTONIC;
 
@@ -28,98 +24,10 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-#ifdef __x86_64__
-
-enum { PROBE_LOOPS = 5000 }; /* some 10 us a part: a peak is short, others use the cores too */
-
-/* Twelve chains of multiply-adds: enough to hide their latency, few enough for the registers. */
-__attribute__((target("avx2,fma"))) static void probe_part(void *arg, size_t part, int thread)
-{
-    (void)arg;
-    (void)part;
-    (void)thread;
-    __m256 b = _mm256_set1_ps(0.999f), c = _mm256_set1_ps(1e-3f);
-    __m256 a0 = c, a1 = c, a2 = c, a3 = c, a4 = c, a5 = c, a6 = c, a7 = c, a8 = c, a9 = c, a10 = c;
-    __m256 a11 = c;
-#define CHAIN(a) __asm__ volatile("vfmadd213ps %2, %1, %0" : "+x"(a) : "x"(b), "x"(c))
-    for (int loop = 0; loop < PROBE_LOOPS; loop++) {
-        CHAIN(a0);
-        CHAIN(a1);
-        CHAIN(a2);
-        CHAIN(a3);
-        CHAIN(a4);
-        CHAIN(a5);
-        CHAIN(a6);
-        CHAIN(a7);
-        CHAIN(a8);
-        CHAIN(a9);
-        CHAIN(a10);
-        CHAIN(a11);
-    }
-#undef CHAIN
-}
-
-__attribute__((target("avx2"))) static void read_part(void *arg, size_t part, int thread)
-{
-    (void)thread;
-    const char *p = (const char *)arg + part * (PROBE_BYTES / PROBE_PARTS);
-    __m256i sum[4] = {0};
-    for (size_t i = 0; i < PROBE_BYTES / PROBE_PARTS; i += 128)
-#pragma GCC unroll 4
-        for (size_t j = 0; j < 4; j++)
-            sum[j] = _mm256_xor_si256(
-                sum[j], _mm256_loadu_si256((const __m256i *)(const void *)(p + i + 32 * j)));
-    for (int j = 0; j < 4; j++)
-        __asm__ volatile("" : : "x"(sum[j]));
-}
-
-static double peak_flops(struct pool *pool)
-{
-    double best = 0;
-    for (int i = 0; i < 5000; i++) {
-        double start = seconds();
-        pool_run(pool, PROBE_PARTS, probe_part, NULL);
-        double rate = (double)PROBE_PARTS * PROBE_LOOPS * 12 * 16 / (seconds() - start);
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-
-static double peak_bytes(struct pool *pool)
-{
-    char *p = mem_alloc(PROBE_BYTES, 1);
-    memset(p, 1, PROBE_BYTES);
-    double best = 0;
-    for (int i = 0; i < 20; i++) {
-        double start = seconds();
-        pool_run(pool, PROBE_PARTS, read_part, p);
-        double rate = PROBE_BYTES / (seconds() - start);
-        best = rate > best ? rate : best;
-    }
-    free(p);
-    return best;
-}
-
-#else
-
-static double peak_flops(struct pool *pool)
-{
-    (void)pool;
-    return 0;
-}
-
-static double peak_bytes(struct pool *pool)
-{
-    (void)pool;
-    return 0;
-}
-
-#endif
-
 struct bench {
     const char *pattern;
     struct kernels k;
-    double flops, bytes; /* the peaks, a second */
+    struct peaks peaks;
 };
 
 struct operands {
@@ -148,9 +56,9 @@ static void measure(const struct bench *b, const char *name, double flops, doubl
     }
     printf("%-34s %10.1f us", name, best * 1e6);
     if (flops > 0)
-        printf("  %7.1f GFLOP/s %3.0f %%", flops / best * 1e-9, 100 * flops / best / b->flops);
+        printf("  %7.1f GFLOP/s %3.0f %%", flops / best * 1e-9, 100 * flops / best / b->peaks.f32);
     if (bytes > 0)
-        printf("  %7.1f GB/s %3.0f %%", bytes / best * 1e-9, 100 * bytes / best / b->bytes);
+        printf("  %7.1f GB/s %3.0f %%", bytes / best * 1e-9, 100 * bytes / best / b->peaks.bytes);
     printf("\n");
 }
 
@@ -366,10 +274,10 @@ int bench_run(const char *pattern, int n_threads)
     struct bench b = {.pattern = pattern, .k = kernels_cpu(cpu_features(), pool)};
     if (pool_size(pool) == 1)
         bench_clock = CLOCK_PROCESS_CPUTIME_ID;
-    b.flops = peak_flops(pool);
-    b.bytes = peak_bytes(pool);
-    printf("%s, %d threads; peaks: %.1f GFLOP/s multiply-add, %.1f GB/s read\n", b.k.numerics,
-           pool_size(pool), b.flops * 1e-9, b.bytes * 1e-9);
+    b.peaks = probe_peaks(pool, bench_clock);
+    printf("%s, %d threads; peaks: f32 %.1f GFLOP/s, bf16 %.1f, int8 %.1f; %.1f GB/s read\n",
+           b.k.numerics, pool_size(pool), b.peaks.f32 * 1e-9, b.peaks.bf16 * 1e-9,
+           b.peaks.int8 * 1e-9, b.peaks.bytes * 1e-9);
     bench_pool(&b, pool);
     for (int f = 0; f < FORMAT_COUNT; f++) {
         bench_linear(&b, (enum format)f, 512, 1536, 576);
