@@ -97,6 +97,14 @@ struct token_logprob {
     double argmax_logprob; /* its log-probability */
 };
 
+/* One of the most probable tokens of a row. */
+struct top_token {
+    int32_t
+        token; /* -1, with a logprob of NaN: the row has no further token (but of a NaN logit) */
+    double logprob;
+};
+enum { TOP_TOKENS = 64 }; /* as many can be asked for */
+
 struct device; /* the table's own state: threads, scratch; later a stream */
 
 struct kernels {
@@ -148,6 +156,11 @@ struct kernels {
      * logits of more than a few rows never exist at once. `ret` is host memory. */
     void (*logprobs)(struct device *dev, struct token_logprob *ret, const float *x,
                      const struct weight *head, const int32_t *targets, int T);
+    /* The same bits in `ret`, and in the same pass the k (0 .. TOP_TOKENS) most probable tokens of
+     * every row: top[T, k], the most probable first, of equal logits the lowest id first. */
+    void (*logprobs_top)(struct device *dev, struct token_logprob *ret, struct top_token *top,
+                         int k, const float *x, const struct weight *head, const int32_t *targets,
+                         int T);
     void (*close)(struct device *dev);
 };
 

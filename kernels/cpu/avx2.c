@@ -214,4 +214,5 @@ void kernels_avx2(struct kernels *k)
     k->add = add;
     k->round_to = round_to;
     k->logprobs = avx2_logprobs;
+    k->logprobs_top = avx2_logprobs_top;
 }

@@ -142,6 +142,8 @@ void avx2_linear(struct device *dev, float *y, const float *x, const struct weig
                  const float *bias, int T);
 void avx2_logprobs(struct device *dev, struct token_logprob *ret, const float *x,
                    const struct weight *head, const int32_t *targets, int T);
+void avx2_logprobs_top(struct device *dev, struct token_logprob *ret, struct top_token *top, int k,
+                       const float *x, const struct weight *head, const int32_t *targets, int T);
 void avx2_attention(struct device *dev, float *y, const float *q, const struct kv_cache *kv,
                     int layer, const struct batch *b, int H, float scale);
 

@@ -14,6 +14,7 @@
  *          is bound by reading w, quantized ones up to four by unpacking it.
  * Floor    2 multiply-adds a cycle; for one row w read once. `test_kernels --bench=linear`. */
 #include "kernels/cpu/avx2.h"
+#include "kernels/cpu/top.h"
 
 #include <string.h>
 
@@ -575,7 +576,9 @@ struct logprobs {
     size_t T, n_blocks;
     struct block_sum *blocks; /* [T, n_blocks] */
     float *wanted;            /* [T] */
-    char *work;               /* a thread's: WORK_FLOATS, then [T, VB] logits */
+    struct top *tops;         /* [threads, T], of the blocks that the thread took */
+    int k;
+    char *work; /* a thread's: WORK_FLOATS, then [T, VB] logits */
     size_t stride;
 };
 
@@ -609,6 +612,20 @@ static struct block_sum sum_block(const float *logits, size_t n, int32_t first)
     return b;
 }
 
+/* n logits of tokens from `first` on. */
+static void top_block(struct top *top, int k, const float *logits, size_t n, int32_t first)
+{
+    for (size_t i = 0; i < n; i += 8) {
+        __m256 least = _mm256_set1_ps(top_least(top, k));
+        __m256 reach = _mm256_cmp_ps(_mm256_loadu_ps(logits + i), least, _CMP_GE_OQ);
+        for (int m = _mm256_movemask_ps(reach), j; m; m &= m - 1) {
+            j = __builtin_ctz((unsigned)m);
+            if (i + (size_t)j < n)
+                top_add(top, k, logits[i + (size_t)j], first + (int32_t)i + j);
+        }
+    }
+}
+
 static void logprobs_part(void *arg, size_t block, int thread)
 {
     const struct logprobs *l = arg;
@@ -623,6 +640,8 @@ static void logprobs_part(void *arg, size_t block, int thread)
         for (size_t i = n; i < padded; i++)
             logits[i] = -INFINITY;
         l->blocks[t * l->n_blocks + block] = sum_block(logits, padded, (int32_t)first);
+        if (l->k > 0)
+            top_block(&l->tops[(size_t)thread * l->T + t], l->k, logits, n, (int32_t)first);
         int64_t target = l->targets[t] - (int64_t)first;
         if (target >= 0 && target < (int64_t)n)
             l->wanted[t] = logits[target];
@@ -630,7 +649,7 @@ static void logprobs_part(void *arg, size_t block, int thread)
 }
 
 static struct token_logprob put_together(const struct block_sum *b, size_t n, int32_t target,
-                                         float wanted)
+                                         float wanted, double *all)
 {
     struct token_logprob ret = {0};
     double max = -INFINITY, sum = 0;
@@ -641,27 +660,56 @@ static struct token_logprob put_together(const struct block_sum *b, size_t n, in
         }
     for (size_t i = 0; i < n; i++)
         sum += b[i].max == -INFINITY ? b[i].sum : b[i].sum * exp(b[i].max - max);
-    double all = max + log(sum);
-    ret.logprob = target < 0 ? 0 : wanted - all;
-    ret.argmax_logprob = max - all;
+    *all = max + log(sum);
+    ret.logprob = target < 0 ? 0 : wanted - *all;
+    ret.argmax_logprob = max - *all;
     return ret;
+}
+
+/* What the threads found of row t. */
+static void top_together(const struct logprobs *l, size_t t, size_t threads, double all,
+                         struct top_token *ret)
+{
+    struct top *top = &l->tops[t];
+    for (size_t thread = 1; thread < threads; thread++) {
+        const struct top *more = &l->tops[thread * l->T + t];
+        for (int i = 0; i < more->n; i++)
+            top_add(top, l->k, more->logits[i], more->tokens[i]);
+    }
+    top_answer(top, l->k, all, ret);
+}
+
+void avx2_logprobs_top(struct device *dev, struct token_logprob *ret, struct top_token *top, int k,
+                       const float *x, const struct weight *head, const int32_t *targets, int T)
+{
+    size_t D = (size_t)head->cols, V = (size_t)head->rows, n_blocks = (V + VB - 1) / VB;
+    size_t group = even_piece((size_t)T, TB, M_TILE), threads = (size_t)pool_size(dev->pool);
+    size_t n_tops = k > 0 ? threads * group : 0;
+    struct logprobs l = {.head = head, .n_blocks = n_blocks, .k = k};
+    l.work = device_scratch(dev, (WORK_FLOATS + group * VB) * sizeof(float), &l.stride);
+    l.blocks = device_shared(dev, group * (n_blocks * sizeof *l.blocks + sizeof *l.wanted) +
+                                      n_tops * sizeof *l.tops);
+    l.tops = (struct top *)(void *)(l.blocks + group * n_blocks);
+    l.wanted = (float *)(void *)(l.tops + n_tops);
+    for (size_t t = 0; t < (size_t)T; t += group) {
+        l.T = min_size((size_t)T - t, group);
+        l.x = x + t * D;
+        l.targets = targets + t;
+        for (size_t i = 0; i < n_tops; i++)
+            l.tops[i].n = 0;
+        share(dev, l.T * V * D < SERIAL_PRODUCTS, n_blocks, logprobs_part, &l);
+        for (size_t i = 0; i < l.T; i++) {
+            double all;
+            ret[t + i] =
+                put_together(l.blocks + i * n_blocks, n_blocks, l.targets[i], l.wanted[i], &all);
+            if (k > 0)
+                top_together(&l, i, threads, all, top + (t + i) * (size_t)k);
+        }
+    }
 }
 
 void avx2_logprobs(struct device *dev, struct token_logprob *ret, const float *x,
                    const struct weight *head, const int32_t *targets, int T)
 {
-    size_t D = (size_t)head->cols, V = (size_t)head->rows, n_blocks = (V + VB - 1) / VB;
-    size_t group = even_piece((size_t)T, TB, M_TILE);
-    struct logprobs l = {.head = head, .n_blocks = n_blocks};
-    l.work = device_scratch(dev, (WORK_FLOATS + group * VB) * sizeof(float), &l.stride);
-    l.blocks = device_shared(dev, group * (n_blocks * sizeof *l.blocks + sizeof *l.wanted));
-    l.wanted = (float *)(void *)(l.blocks + group * n_blocks);
-    for (size_t t = 0; t < (size_t)T; t += group) {
-        l.T = min_size((size_t)T - t, group);
-        l.x = x + t * D;
-        l.targets = targets + t;
-        share(dev, l.T * V * D < SERIAL_PRODUCTS, n_blocks, logprobs_part, &l);
-        for (size_t i = 0; i < l.T; i++)
-            ret[t + i] = put_together(l.blocks + i * n_blocks, n_blocks, l.targets[i], l.wanted[i]);
-    }
+    avx2_logprobs_top(dev, ret, NULL, 0, x, head, targets, T);
 }

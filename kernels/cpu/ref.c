@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/cpu/top.h"
 #include "kernels/format.h"
 
 static void embed(struct device *dev, float *x, const struct weight *table, const int32_t *tokens,
@@ -187,27 +188,45 @@ static void lse_add(struct lse *s, float logit, int32_t token, int32_t target)
     }
 }
 
-static void logprobs(struct device *dev, struct token_logprob *ret, const float *x,
-                     const struct weight *head, const int32_t *targets, int T)
+struct row_logits {
+    struct lse lse;
+    struct top top;
+};
+
+static void logprobs_top(struct device *dev, struct token_logprob *ret, struct top_token *top,
+                         int k, const float *x, const struct weight *head, const int32_t *targets,
+                         int T)
 {
     size_t D = (size_t)head->cols, stride;
     float *row = (float *)device_scratch(dev, D * sizeof *row, &stride);
-    struct lse *s = device_shared(dev, (size_t)T * sizeof *s);
+    struct row_logits *rows = device_shared(dev, (size_t)T * sizeof *rows);
     for (int t = 0; t < T; t++)
-        s[t] = (struct lse){.max = -INFINITY};
+        rows[t] = (struct row_logits){.lse.max = -INFINITY};
     for (int32_t v = 0; v < head->rows; v++) {
         weight_row_to_f32(head, v, row);
-        for (int t = 0; t < T; t++)
-            lse_add(&s[t], (float)dot(x + (size_t)t * D, row, head->cols), v, targets[t]);
+        for (int t = 0; t < T; t++) {
+            float logit = (float)dot(x + (size_t)t * D, row, head->cols);
+            lse_add(&rows[t].lse, logit, v, targets[t]);
+            top_add(&rows[t].top, k, logit, v);
+        }
     }
     for (int t = 0; t < T; t++) {
-        double all = s[t].max + log(s[t].sum);
+        const struct lse *s = &rows[t].lse;
+        double all = s->max + log(s->sum);
         ret[t] = (struct token_logprob){
-            .logprob = targets[t] < 0 ? 0 : s[t].wanted - all,
-            .argmax = s[t].argmax,
-            .argmax_logprob = s[t].max - all,
+            .logprob = targets[t] < 0 ? 0 : s->wanted - all,
+            .argmax = s->argmax,
+            .argmax_logprob = s->max - all,
         };
+        if (k > 0)
+            top_answer(&rows[t].top, k, all, top + (size_t)t * (size_t)k);
     }
+}
+
+static void logprobs(struct device *dev, struct token_logprob *ret, const float *x,
+                     const struct weight *head, const int32_t *targets, int T)
+{
+    logprobs_top(dev, ret, NULL, 0, x, head, targets, T);
 }
 
 void kernels_ref(struct kernels *k)
@@ -224,4 +243,5 @@ void kernels_ref(struct kernels *k)
     k->round_to = round_to;
     k->gather = gather;
     k->logprobs = logprobs;
+    k->logprobs_top = logprobs_top;
 }

@@ -617,6 +617,11 @@ static void logprobs_edges(void)
         EXPECT_INT(r[3].argmax, 41);
         for (int t = 0; t < T; t++)
             EXPECT(isnan(r[t].logprob)); /* a NaN logit spoils the sum, and says so */
+        struct top_token top[T * 4];
+        l->k[1].logprobs_top(l->k[1].dev, r, top, 4, x, &head, (const int32_t[]){1, 1, 1, 1}, T);
+        EXPECT(top[0].token == 41 && top[1].token == 300 && top[2].token == 517);
+        EXPECT(top[4].token == 0 && top[7].token == 3);
+        EXPECT(top[8].token == -1 && isnan(top[8].logprob));
         rows[5 * D] = 0;
         l->k[1].logprobs(l->k[1].dev, r, x, &head, (const int32_t[]){300, 6, 1, -1}, 2);
         EXPECT(r[0].logprob == r[0].argmax_logprob && r[0].logprob < -log(2));
@@ -624,6 +629,95 @@ static void logprobs_edges(void)
         rows[5 * D] = NAN;
     }
     floats_free(rows);
+}
+
+/* The k best of a row by plain search: the greatest logit, of equal ones the lowest id. */
+static void top_expected(const float *logits, int V, int k, int32_t *ret)
+{
+    bool *taken = mem_alloc((size_t)V, sizeof *taken);
+    for (int i = 0; i < k; i++) {
+        ret[i] = -1;
+        for (int32_t v = 0; v < V; v++)
+            if (!taken[v] && !isnan(logits[v]) && (ret[i] < 0 || logits[v] > logits[ret[i]]))
+                ret[i] = v;
+        if (ret[i] >= 0)
+            taken[ret[i]] = true;
+    }
+    free(taken);
+}
+
+/* The logits are those of linear, to the bit, so the order must be exactly that of a search. */
+static void top_close(const struct token_logprob *r, const struct top_token *top, int k,
+                      const float *logits, int V, int T)
+{
+    int32_t want[TOP_TOKENS];
+    for (int t = 0; t < T; t++, top += k, logits += V) {
+        top_expected(logits, V, k, want);
+        for (int i = 0; i < k; i++) {
+            if (top[i].token != want[i])
+                tool_fail("row %d: place %d is token %d, not %d", t, i, top[i].token, want[i]);
+            if (want[i] < 0) {
+                EXPECT(isnan(top[i].logprob));
+                continue;
+            }
+            double less = (double)logits[want[0]] - (double)logits[want[i]];
+            double near = r[t].argmax_logprob - less;
+            if (!(fabs(top[i].logprob - near) <= 1e-12 * (1 + fabs(near))) && !isinf(less) &&
+                !isnan(near))
+                tool_fail("row %d: place %d has %.17g, not %.17g", t, i, top[i].logprob, near);
+        }
+    }
+}
+
+static void logprobs_top_shape(enum format f, int T, int V, int D, int k)
+{
+    float *x = tame_floats((size_t)(T * D), 1), *logits = floats((size_t)(T * V));
+    struct weight head = random_weight(f, V, D);
+    int32_t *targets = mem_alloc((size_t)T + 1, sizeof *targets);
+    struct token_logprob *want = mem_alloc((size_t)T + 1, sizeof *want);
+    struct token_logprob *got = mem_alloc((size_t)T + 1, sizeof *got);
+    size_t n_top = (size_t)(T * k);
+    struct top_token *top = mem_alloc(n_top + 1, sizeof *top),
+                     *other = mem_alloc(n_top + 1, sizeof *top);
+    for (int t = 0; t < T; t++) { /* rows of zeros tie everywhere */
+        targets[t] = (int32_t)random_below((uint32_t)V);
+        if (t % 4 == 2)
+            memset(x + t * D, 0, (size_t)D * sizeof *x);
+    }
+    FOR_LEVELS(l)
+    {
+        tool_shape("logprobs_top %s T=%d V=%d D=%d k=%d", format_info[f].name, T, V, D, k);
+        l->k[0].linear(l->k[0].dev, logits, x, &head, NULL, T);
+        l->k[1].logprobs(l->k[1].dev, want, x, &head, targets, T);
+        l->k[2].logprobs_top(l->k[2].dev, got, top, k, x, &head, targets, T);
+        if (!same_logprobs(want, got, (size_t)T))
+            tool_fail("not the bits of logprobs");
+        top_close(got, top, k, logits, V, T);
+        for (int t = 0; t < T; t++)
+            l->k[t % 2].logprobs_top(l->k[t % 2].dev, got, other + t * k, k, x + t * D, &head,
+                                     targets + t, 1);
+        for (size_t i = 0; i < n_top; i++)
+            if (top[i].token != other[i].token ||
+                memcmp(&top[i].logprob, &other[i].logprob, sizeof top->logprob) != 0)
+                tool_fail("place %zu has other bits for a row alone", i);
+    }
+    free(targets);
+    free(want);
+    free(got);
+    free(top);
+    free(other);
+    floats_free(x);
+    floats_free(logits);
+    weight_drop(&head);
+}
+
+static void logprobs_top(void)
+{
+    logprobs_top_shape(FORMAT_F32, 3, 5, 7, 8);
+    logprobs_top_shape(FORMAT_F32, 5, 1300, 33, TOP_TOKENS);
+    logprobs_top_shape(FORMAT_BF16, 70, 513, 40, 3);
+    logprobs_top_shape(FORMAT_Q4_0, 6, 259, 64, 20);
+    logprobs_top_shape(FORMAT_F32, 2, 300, 9, 0);
 }
 
 /* ---- The rest of the table ---- */
@@ -686,6 +780,7 @@ int main(int argc, char **argv)
         {"attention", attention},
         {"logprobs", logprobs},
         {"logprobs_edges", logprobs_edges},
+        {"logprobs_top", logprobs_top},
     };
     int n_threads = 0;
     for (int i = 1; i < argc; i++) {
