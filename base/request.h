@@ -20,7 +20,7 @@ enum request_kind {
  *   2. temperature T: logits are divided by T. 0: the most probable token now, and no further step.
  *   3. top_k: tokens below the k-th greatest logit go; those equal to it stay.
  *   4. top_p: of what is left, the fewest most probable tokens stay whose probabilities add up to
- *      at least p; of equals the lower id first. 1 turns it off as well.
+ *      at least p; of equals the higher id first. 1 turns it off as well.
  *   5. min_p: tokens less probable than min_p times the most probable one go.
  * What is left is drawn from in proportion to its probability. The draw is a function of (seed,
  * the request's doc_id and idx, the number of tokens generated so far) and of nothing else: the

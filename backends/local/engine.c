@@ -5,6 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "backends/local/sample.h"
+
+enum { SAMPLED_ROWS = 16 }; /* rows whose logits exist at once */
+
 /* A job that has its pages. */
 struct sequence {
     struct engine_job *job;
@@ -50,6 +54,8 @@ struct engine {
     float *q, *k_new, *v_new; /* [T, H*S], [T, G*S] */
     float *attended;          /* [T, H*S] */
     float *gate, *up;         /* [T, F] */
+    float *logits;            /* [SAMPLED_ROWS, vocab] */
+    struct sampler *sampler;
 
     struct engine_stats stats;
 };
@@ -72,16 +78,26 @@ static int buffers_open(struct engine *e, struct error *err)
     const struct {
         float **p;
         size_t width;
-    } buffers[] = {{&e->x, D},     {&e->y, D > H ? D : H}, {&e->q, H},    {&e->k_new, G},
-                   {&e->v_new, G}, {&e->attended, H},      {&e->gate, F}, {&e->up, F}};
+        size_t rows;
+    } buffers[] = {{&e->x, D, T},
+                   {&e->y, D > H ? D : H, T},
+                   {&e->q, H, T},
+                   {&e->k_new, G, T},
+                   {&e->v_new, G, T},
+                   {&e->attended, H, T},
+                   {&e->gate, F, T},
+                   {&e->up, F, T},
+                   {&e->logits, (size_t)m->vocab, SAMPLED_ROWS}};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
-        *buffers[i].p = e->k->buffer_new(e->k->dev, T * buffers[i].width * sizeof(float));
+        size_t bytes = buffers[i].rows * buffers[i].width * sizeof(float);
+        *buffers[i].p = e->k->buffer_new(e->k->dev, bytes);
         if (!*buffers[i].p)
             return error_set(err, E_MEMORY,
                              "out of memory: a step of %d tokens does not fit; lower "
                              "tokens_per_step=... behind the model",
                              e->o.tokens_per_step);
     }
+    e->sampler = sampler_new(m->vocab, e->o.pool);
     e->tokens = mem_alloc(T, sizeof(int32_t));
     e->positions = mem_alloc(T, sizeof(int32_t));
     e->sequences = mem_alloc(T, sizeof(int32_t));
@@ -151,10 +167,12 @@ void engine_close(struct engine *e)
         return;
     for (size_t i = 0; i < e->running.n; i++)
         sequence_free(e, e->running.items[i]);
-    float *buffers[] = {e->x, e->y, e->q, e->k_new, e->v_new, e->attended, e->gate, e->up};
+    float *buffers[] = {e->x,        e->y,    e->q,  e->k_new, e->v_new,
+                        e->attended, e->gate, e->up, e->logits};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (buffers[i])
             e->k->buffer_free(e->k->dev, buffers[i]);
+    sampler_free(e->sampler);
     kvcache_close(&e->cache, e->k);
     void *arrays[] = {e->waiting.items, e->running.items, e->tokens,  e->positions, e->sequences,
                       e->page_table,    e->wanted,        e->targets, e->predicted, e->wanted_rows};
@@ -377,6 +395,54 @@ static void feed_forward(struct engine *e, const struct layer *l)
     add(e, e->x, e->y);
 }
 
+/* Rows whose job samples go behind those that log-probabilities answer; returns how many these
+ * are. */
+static int sampled_last(struct engine *e)
+{
+    int n = 0;
+    for (int i = 0; i < e->n_wanted; i++) {
+        if (e->wanted[i].sequence->job->sampling)
+            continue;
+        struct wanted w = e->wanted[i];
+        int32_t target = e->targets[i];
+        e->wanted[i] = e->wanted[n];
+        e->targets[i] = e->targets[n];
+        e->wanted[n] = w;
+        e->targets[n++] = target;
+    }
+    for (int i = 0; i < e->n_wanted; i++)
+        e->wanted_rows[i] = e->wanted[i].row;
+    return n;
+}
+
+static struct sample_row sampled_row(const struct engine *e, const struct wanted *w, int i)
+{
+    const struct engine_job *j = w->sequence->job;
+    return (struct sample_row){.logits = e->logits + (size_t)i * (size_t)e->m->vocab,
+                               .how = j->sampling,
+                               .doc_id = j->doc_id,
+                               .idx = j->idx,
+                               .step = j->n_new,
+                               .seen = j->tokens,
+                               .n_seen = w->sequence->n_tokens};
+}
+
+/* The same product with the vocabulary as for log-probabilities, and a draw from it. */
+static void sample(struct engine *e, int first)
+{
+    struct sample_row rows[SAMPLED_ROWS];
+    for (int n; first < e->n_wanted; first += n) {
+        n = e->n_wanted - first < SAMPLED_ROWS ? e->n_wanted - first : SAMPLED_ROWS;
+        e->k->linear(e->k->dev, e->logits, e->x + (size_t)first * (size_t)e->m->width, &e->m->head,
+                     NULL, n);
+        for (int i = 0; i < n; i++)
+            rows[i] = sampled_row(e, &e->wanted[first + i], i);
+        sample_rows(e->sampler, rows, (size_t)n);
+        for (int i = 0; i < n; i++)
+            e->predicted[first + i].argmax = rows[i].token;
+    }
+}
+
 static void forward(struct engine *e)
 {
     const struct kernels *k = e->k;
@@ -387,10 +453,12 @@ static void forward(struct engine *e)
         feed_forward(e, &e->m->layers[i]);
     }
     /* Only rows that somebody reads meet the vocabulary. */
+    int n_plain = sampled_last(e);
     k->gather(k->dev, e->y, e->x, e->wanted_rows, e->n_wanted, e->m->width);
     e->batch.n_rows = e->n_wanted;
     norm(e, e->x, e->y, e->m->norm);
-    k->logprobs(k->dev, e->predicted, e->x, &e->m->head, e->targets, e->n_wanted);
+    k->logprobs(k->dev, e->predicted, e->x, &e->m->head, e->targets, n_plain);
+    sample(e, n_plain);
 }
 
 /* ---- answers ---- */

@@ -9,6 +9,7 @@
 
 #include "backends/local/kvcache.h"
 #include "backends/local/model.h"
+#include "base/request.h"
 
 struct engine;
 
@@ -18,6 +19,7 @@ struct engine_options {
     int max_length;      /* the longest sequence */
     enum format dtype;   /* activations are rounded to it between operations */
     bool no_sharing;     /* compute every prefix anew; for tests */
+    struct pool *pool;   /* that sampling is spread over; used, not owned */
 };
 
 /* A sequence of tokens to score or to continue. The caller owns it and its tokens, which must not
@@ -27,6 +29,9 @@ struct engine_job {
     int n_tokens;
     int n_scored; /* the last so many tokens are scored, each given all before it; 0: generate */
     int max_new;  /* most tokens to generate */
+    const struct sampling *sampling; /* NULL: greedy */
+    int64_t doc_id;                  /* with idx: whose random numbers are drawn */
+    int idx;
     /* Told of each new token; false: it was the last. Runs inside engine_step. */
     bool (*wants_more)(void *arg, int32_t token);
     void *arg;

@@ -8,6 +8,7 @@
 #include "backends/local/chat.h"
 #include "backends/local/engine.h"
 #include "backends/local/metadata.h"
+#include "backends/local/sample.h"
 #include "backends/local/spec.h"
 #include "backends/local/tokenizer.h"
 #include "base/utf8.h"
@@ -33,6 +34,7 @@ struct pending {
     struct str *until;
     int n_until;
     size_t longest_stop; /* bytes */
+    struct sampling sampling;
     struct detokenizer text;
     size_t searched; /* bytes of text without a stop string in them */
     enum finish_reason finish;
@@ -133,7 +135,8 @@ int backend_open(const char *text, const struct backend_options *options, struct
                                 .kv_tokens = b->spec.kv_tokens,
                                 .max_length = b->info.max_length,
                                 .dtype = b->spec.dtype,
-                                .no_sharing = options->no_sharing};
+                                .no_sharing = options->no_sharing,
+                                .pool = b->pool};
     r = engine_open(b->model, &b->kernels, &eo, &b->engine, err);
 out:
     if (r < 0)
@@ -401,15 +404,20 @@ static void copy_stops(struct pending *p, const struct request *q)
     }
 }
 
+static void add_sampling(struct pending *p, const struct request *q)
+{
+    struct engine_job *j = &p->parts[0].job;
+    if (sampling_is_greedy(&q->sampling))
+        return;
+    p->sampling = q->sampling;
+    j->sampling = &p->sampling;
+    j->doc_id = q->doc_id;
+    j->idx = q->idx;
+}
+
 static int prepare_generation(struct backend *b, struct pending *p, const struct request *q,
                               struct error *err)
 {
-    if (q->sampling.temperature > 0)
-        return error_set(err, E_UNSUPPORTED,
-                         "the task asks for sampling at temperature %g; only greedy decoding is "
-                         "known here: set do_sample: false or temperature: 0 in its "
-                         "generation_kwargs",
-                         q->sampling.temperature);
     if (q->max_gen_toks < 1 || q->max_gen_toks >= b->info.max_length)
         return error_set(err, E_INPUT,
                          "max_gen_toks=%d leaves no room for a prompt in the context of %d tokens; "
@@ -417,8 +425,8 @@ static int prepare_generation(struct backend *b, struct pending *p, const struct
                          q->max_gen_toks, b->info.max_length);
     int32_t *ids;
     int n, room = b->info.max_length - q->max_gen_toks;
-    int r = encode_prompt(b, &p->arena, q->context, &ids, &n, err);
-    if (r < 0)
+    int r = sampling_check(&q->sampling, err);
+    if (r < 0 || (r = encode_prompt(b, &p->arena, q->context, &ids, &n, err)) < 0)
         return r;
     if (n == 0) {
         if (b->prefix < 0)
@@ -432,6 +440,7 @@ static int prepare_generation(struct backend *b, struct pending *p, const struct
     copy_stops(p, q);
     p->parts = arena_array(&p->arena, 1, sizeof *p->parts);
     add_part(p, ids + dropped, n - dropped, 0, q->max_gen_toks);
+    add_sampling(p, q);
     return 0;
 }
 

@@ -313,8 +313,8 @@ static void refuses_what_cannot_be_asked(void)
     struct request generate = {.kind = REQUEST_GENERATE_UNTIL, .context = STR("Once")};
     struct request q = generate;
     q.max_gen_toks = 8;
-    q.sampling.temperature = 0.7;
-    expect_refused(b, q, E_UNSUPPORTED, "temperature");
+    q.sampling.temperature = -0.7;
+    expect_refused(b, q, E_INPUT, "temperature=-0.7");
     q = generate;
     q.max_gen_toks = 64;
     expect_refused(b, q, E_INPUT, "max_gen_toks");
