@@ -5,6 +5,7 @@
 
 #include "base/regex.h"
 #include "base/utf8.h"
+#include "metrics/words.h"
 
 int argmax_double(const double *x, int n)
 {
@@ -16,12 +17,6 @@ int argmax_double(const double *x, int n)
 }
 
 /* ---- exact_match ---- */
-
-static bool is_ascii_punctuation(char c)
-{
-    return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') ||
-           (c >= '{' && c <= '~');
-}
 
 static struct str without(struct arena *a, struct str s, const struct exact_match_options *o)
 {

@@ -1,0 +1,64 @@
+/* text.h: how near an answer is to its references. Pure functions on UTF-8 text.
+ *
+ * Every function agrees with the program that defines its metric to 1e-9 (docs/scores.md lists
+ * them); texts are what Python would hold after decode(errors="replace"), and words, digits, white
+ * space, punctuation and case are Python's. `a` lends memory for the call: what a function returns
+ * as a number leaves nothing behind in it.
+ *
+ * Time and memory are linear in the texts' lengths, but for these: ROUGE-L and Levenshtein take
+ * m * n / 64 steps and memory for m + n (two texts of 100,000 words: under a second), ROUGE-Lsum
+ * that for each pair of lines; TER looks at most at 1,000 shifts, as sacreBLEU, and never further
+ * than 25 words from the diagonal. */
+#ifndef ASSAY_METRICS_TEXT_H
+#define ASSAY_METRICS_TEXT_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/str.h"
+
+struct value;
+
+struct overlap {
+    double precision, recall, f1;
+};
+
+/* ---- extractive answers ---- */
+
+struct answer_score {
+    double em, f1; /* in [0, 1] */
+};
+
+enum squad_version {
+    SQUAD_1_1, /* evaluate-v1.1.py: two answers without a word share nothing: F1 is 0 */
+    SQUAD_2_0, /* evaluate-v2.0.py: no answer is an answer: two without a word are equal. Golds that
+                  normalise to nothing are left out; without any gold left the gold is "" */
+};
+
+/* The best EM and the best F1 over the golds. No golds: 0 under 1.1, "no answer" under 2.0. */
+struct answer_score squad_score(struct arena *a, struct str prediction, const struct str *golds,
+                                size_t n_golds, enum squad_version version);
+
+/* Lower case, without ASCII punctuation and the words a, an, the, single spaces. Result in `a`. */
+struct str squad_normalize(struct arena *a, struct str text);
+
+/* The token F1 of the TAT-QA fine-tuning study: words after SQuAD's normalisation, counted with
+ * their repetitions; precision, recall and F1 times 100. Two texts without a word: 100. */
+struct overlap token_f1(struct arena *a, struct str prediction, struct str gold);
+
+/* One question by TAT-QA's publisher (NExTplusplus/TAT-QA, tatqa_metric.py).
+ *
+ * `gold` is the data set's `answer` (a list of strings, or a number), `type` its `answer_type`,
+ * `gold_scale` its `scale` ("", "thousand", "million", "billion", "percent"). `prediction` is a
+ * string, a number, a list of either, or NULL or None for no answer; `scale` is the predicted one.
+ * Numbers are compared to four decimals after scaling; a bare number also counts as it stands where
+ * percent is asked (0.2342 for 23.42 percent). F1 is EM for arithmetic and count, else rounded to
+ * two decimals. E_INPUT: the gold is not what its type asks for. */
+int tatqa_score(struct arena *a, const struct value *gold, struct str type, struct str gold_scale,
+                const struct value *prediction, struct str scale, struct answer_score *ret,
+                struct error *err);
+
+/* The number in a text as that scorer reads it ("$1.2 million" is 1200000, "(134)" -134), and
+ * whether the text is one. NaN: none. Helps a task that must tell an answer's scale. */
+double tatqa_number(struct arena *a, struct str text, bool *is_number);
+
+#endif
