@@ -88,4 +88,25 @@ struct backend_stats {
 };
 struct backend_stats backend_stats(const struct backend *b);
 
+/* How fast the model runs, without a task: `batch` sequences of n_prompt made-up tokens, each
+ * continued by n_new (2 or more) tokens; n_new = 0 measures the prompts, else only what is
+ * generated is. */
+struct backend_load {
+    int batch, n_prompt, n_new;
+};
+struct backend_speed {
+    double tokens;       /* a second, of prompts or generated */
+    double flops, bytes; /* a second: arithmetic of matrices and attention; weights and cache read,
+                            0 for prompts, which arithmetic bounds */
+};
+
+/* The best of `repeat` runs. Nothing may be in flight. E_INPUT, E_MEMORY: the load does not fit
+ * into the model's context or the cache. */
+int backend_speed(struct backend *b, const struct backend_load *load, int repeat,
+                  struct backend_speed *ret, struct error *err);
+
+/* What the machine could do at best with the threads of this backend, by the same units; `flops`
+ * for the arithmetic of the model's dtype. */
+struct backend_speed backend_peak(struct backend *b);
+
 #endif

@@ -16,6 +16,7 @@ static const struct {
     {"report", cmd_report, "write what the store holds as HTML and CSV"},
     {"ls", cmd_ls, "list what is stored: evaluations, models, runs; or the tasks"},
     {"show", cmd_show, "one sample: prompt, answers, scores, of one or two models"},
+    {"bench", cmd_bench, "how fast a model runs on this machine, beside what the machine could do"},
     {"score", cmd_score, "score recorded outputs, without a model"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

@@ -10,8 +10,10 @@
 #include "backends/local/metadata.h"
 #include "backends/local/sample.h"
 #include "backends/local/spec.h"
+#include "backends/local/speed.h"
 #include "backends/local/tokenizer.h"
 #include "base/utf8.h"
+#include "kernels/probe.h"
 
 enum { WANTED_IN_FLIGHT = 256 }; /* requests that keep a step's batch full */
 
@@ -65,6 +67,7 @@ struct backend {
         size_t n, cap, first;
     } done;
     int n_in_flight;
+    uint64_t n_measured; /* runs of backend_speed */
 };
 
 /* ---- opening ---- */
@@ -576,4 +579,26 @@ struct backend_stats backend_stats(const struct backend *b)
 {
     struct engine_stats s = engine_stats(b->engine);
     return (struct backend_stats){s.tokens_computed, s.tokens_generated, s.steps, s.seconds};
+}
+
+int backend_speed(struct backend *b, const struct backend_load *load, int repeat,
+                  struct backend_speed *ret, struct error *err)
+{
+    *ret = (struct backend_speed){0};
+    for (int i = 0; i < repeat; i++) {
+        struct backend_speed once;
+        int r = speed_measure(b->engine, b->model, load, b->n_measured++, &once, err);
+        if (r < 0)
+            return r;
+        if (once.tokens > ret->tokens)
+            *ret = once;
+    }
+    return 0;
+}
+
+struct backend_speed backend_peak(struct backend *b)
+{
+    struct peaks p = probe_peaks(b->pool, CLOCK_MONOTONIC);
+    bool bf16 = b->spec.dtype == FORMAT_BF16 && p.bf16 > 0;
+    return (struct backend_speed){.flops = bf16 ? p.bf16 : p.f32, .bytes = p.bytes};
 }
