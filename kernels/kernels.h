@@ -63,8 +63,10 @@ void weight_row_to_f32(const struct weight *w, int64_t row, float *ret); /* [col
  * even. */
 int format_from_f32(enum format f, const float *x, int64_t n, void *ret, struct error *err);
 
-/* The paged key/value cache. Page p of layer l holds P positions: keys [P, G, S], then values
- * [P, G, S], at data + (p * n_layers + l) * page_floats. */
+/* The paged key/value cache. Page p of layer l, P positions, lies at data + (p * n_layers + l) *
+ * page_floats, page_floats = 2 P G S. Inside, keys and values lie as the table wants them: only its
+ * kv_write and attention look; others may copy a whole page, all its layers at once. P is a
+ * multiple of 16. */
 struct kv_cache {
     float *data; /* [device] */
     int n_layers, n_kv_heads, head_size;
@@ -108,7 +110,7 @@ enum { TOP_TOKENS = 64 }; /* as many can be asked for */
 struct device; /* the table's own state: threads, scratch; later a stream */
 
 struct kernels {
-    const char *numerics; /* part of an evaluation's identity: "cpu-ref-1", "cpu-avx2-1" */
+    const char *numerics; /* part of an evaluation's identity: "cpu-ref-1", "cpu-avx2-2" */
     struct device *dev;
 
     /* Memory. NULL when it does not fit; 64-byte aligned; not zeroed. */

@@ -205,11 +205,12 @@ static void round_to(struct device *dev, float *x, size_t n, enum format f)
 
 void kernels_avx2(struct kernels *k)
 {
-    k->numerics = "cpu-avx2-1";
+    k->numerics = "cpu-avx2-2";
     k->rmsnorm = rmsnorm;
     k->linear = avx2_linear;
     k->rope = rope;
     k->attention = avx2_attention;
+    k->kv_write = avx2_kv_write;
     k->silu_mul = silu_mul;
     k->add = add;
     k->round_to = round_to;

@@ -22,11 +22,6 @@
 #define UNROLL _Pragma("GCC unroll 8")
 #endif
 
-static inline size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* The first n (0..8) lanes. */
 INLINE __m256i lanes(size_t n)
 {
@@ -119,23 +114,6 @@ static inline size_t tile_rows(size_t left)
     return left == 4 ? 2 : min_size(left, M_TILE);
 }
 
-/* ---- Sharing out ---- */
-
-/* Loops shorter than this many multiply-adds, or this many floats, are not worth a thread. */
-enum { SERIAL_PRODUCTS = 1 << 16, SERIAL_FLOATS = 1 << 14 };
-
-/* Runs the loop on the pool, or in the caller when the work is small. */
-static inline void share(struct device *dev, bool small, size_t n_parts,
-                         void (*f)(void *arg, size_t part, int thread), void *arg)
-{
-    if (!small) {
-        pool_run(dev->pool, n_parts, f, arg);
-        return;
-    }
-    for (size_t part = 0; part < n_parts; part++)
-        f(arg, part, 0);
-}
-
 /* ---- The operations that have a file of their own ---- */
 
 void avx2_linear(struct device *dev, float *y, const float *x, const struct weight *w,
@@ -144,7 +122,5 @@ void avx2_logprobs(struct device *dev, struct token_logprob *ret, const float *x
                    const struct weight *head, const int32_t *targets, int T);
 void avx2_logprobs_top(struct device *dev, struct token_logprob *ret, struct top_token *top, int k,
                        const float *x, const struct weight *head, const int32_t *targets, int T);
-void avx2_attention(struct device *dev, float *y, const float *q, const struct kv_cache *kv,
-                    int layer, const struct batch *b, int H, float scale);
 
 #endif

@@ -22,14 +22,48 @@ struct device {
 char *device_scratch(struct device *dev, size_t bytes, size_t *stride);
 void *device_shared(struct device *dev, size_t bytes);
 
-/* The floats of one layer's keys or values of one position's page. */
-static inline const float *kv_page(const struct kv_cache *kv, int layer, const struct batch *b,
-                                   int sequence, int page)
+static inline size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Loops shorter than this many multiply-adds, or this many floats, are not worth a thread. */
+enum { SERIAL_PRODUCTS = 1 << 16, SERIAL_FLOATS = 1 << 14 };
+
+/* Runs the loop on the pool, or in the caller when the work is small. */
+static inline void share(struct device *dev, bool small, size_t n_parts,
+                         void (*f)(void *arg, size_t part, int thread), void *arg)
+{
+    if (!small) {
+        pool_run(dev->pool, n_parts, f, arg);
+        return;
+    }
+    for (size_t part = 0; part < n_parts; part++)
+        f(arg, part, 0);
+}
+
+/* One layer of a sequence's page: how it is laid out is the variant's own matter. */
+static inline float *kv_page(const struct kv_cache *kv, int layer, const struct batch *b,
+                             int sequence, int page)
 {
     size_t half = (size_t)kv->page_positions * (size_t)kv->n_kv_heads * (size_t)kv->head_size;
     int32_t id = b->page_table[(size_t)sequence * (size_t)b->max_pages + (size_t)page];
     return kv->data + ((size_t)id * (size_t)kv->n_layers + (size_t)layer) * 2 * half;
 }
+
+/* What is written once for every level (simd.h): avx2_attention and so on. */
+#define CPU_LEVEL(level)                                                                           \
+    void level##_attention(struct device *dev, float *y, const float *q,                           \
+                           const struct kv_cache *kv, int layer, const struct batch *b, int H,     \
+                           float scale);                                                           \
+    void level##_kv_write(struct device *dev, const struct kv_cache *kv, int layer,                \
+                          const float *k, const float *v, const struct batch *b);
+CPU_LEVEL(avx2)
 
 void kernels_ref(struct kernels *k);  /* every operation */
 void kernels_avx2(struct kernels *k); /* those that it does faster */

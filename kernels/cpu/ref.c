@@ -88,6 +88,7 @@ static void rope(struct device *dev, float *x, const int32_t *positions, const f
         }
 }
 
+/* A page: keys [P, G, S], then values [P, G, S]. */
 static void kv_write(struct device *dev, const struct kv_cache *kv, int layer, const float *k,
                      const float *v, const struct batch *b)
 {
@@ -96,7 +97,7 @@ static void kv_write(struct device *dev, const struct kv_cache *kv, int layer, c
     for (size_t t = 0; t < (size_t)b->n_rows; t++) {
         int page = b->positions[t] / kv->page_positions;
         size_t slot = (size_t)(b->positions[t] % kv->page_positions);
-        float *to = (float *)kv_page(kv, layer, b, b->sequences[t], page);
+        float *to = kv_page(kv, layer, b, b->sequences[t], page);
         memcpy(to + slot * GS, k + t * GS, GS * sizeof *k);
         memcpy(to + (P + slot) * GS, v + t * GS, GS * sizeof *v);
     }

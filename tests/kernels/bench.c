@@ -36,7 +36,7 @@ struct operands {
     float *x, *y, *z;
     int32_t *ids, *sequences, *table;
     struct kv_cache kv;
-    int heads;
+    int heads, n_sequences;
     struct pool *pool;
 };
 
@@ -139,18 +139,25 @@ static void run_attention(const struct kernels *k, const struct operands *o, int
                           .positions = o->ids,
                           .sequences = o->sequences,
                           .page_table = o->table,
-                          .n_sequences = 1,
-                          .max_pages = o->kv.n_pages};
+                          .n_sequences = o->n_sequences,
+                          .max_pages = o->kv.n_pages / o->n_sequences};
     k->attention(k->dev, o->y, o->x, &o->kv, 0, &batch, o->heads, 0.125f);
 }
 
-/* The last T rows of a context of `n` positions. */
-static void bench_attention(const struct bench *b, int T, int n, int H, int G, int S)
+/* The last T rows of a context of `n` positions; or with several sequences, T/sequences of each. */
+static void bench_attention(const struct bench *b, int sequences, int T, int n, int H, int G, int S)
 {
     char name[64];
     snprintf(name, sizeof name, "attention T=%d n=%d H=%d G=%d S=%d", T, n, H, G, S);
+    if (sequences > 1)
+        snprintf(name, sizeof name, "attention T=%d x%d n=%d H=%d G=%d S=%d", T / sequences,
+                 sequences, n, H, G, S);
+    if (!strstr(name, b->pattern))
+        return;
     enum { P = 16 };
-    struct operands o = {.T = T, .heads = H, .kv = {NULL, 1, G, S, P, n / P + 1}};
+    int each = T / sequences, pages = n / P + 1;
+    struct operands o = {
+        .T = T, .heads = H, .n_sequences = sequences, .kv = {NULL, 1, G, S, P, sequences * pages}};
     size_t q = (size_t)T * (size_t)(H * S), kv = (size_t)(o.kv.n_pages * P * G * S);
     o.x = aligned_floats(b, q);
     o.y = aligned_floats(b, q);
@@ -162,10 +169,12 @@ static void bench_attention(const struct bench *b, int T, int n, int H, int G, i
     for (int i = 0; i < o.kv.n_pages; i++)
         o.table[i] = i;
     for (int t = 0; t < T; t++) {
-        o.ids[t] = n - T + t;
+        o.sequences[t] = t / each;
+        o.ids[t] = n - each + t % each;
         flops += 4.0 * H * S * (o.ids[t] + 1);
     }
-    measure(b, name, T > 1 ? flops : 0, T > 1 ? 0 : 8.0 * n * G * S, run_attention, &o);
+    measure(b, name, each > 1 ? flops : 0, each > 1 ? 0 : 8.0 * sequences * n * G * S,
+            run_attention, &o);
     free(o.ids);
     free(o.sequences);
     free(o.table);
@@ -295,10 +304,14 @@ int bench_run(const char *pattern, int n_threads)
     bench_logprobs(&b, FORMAT_Q8_0, 1, 49152, 576);
     bench_logprobs(&b, FORMAT_Q8_0, 8, 49152, 576);
     bench_logprobs(&b, FORMAT_Q8_0, 64, 49152, 576);
-    bench_attention(&b, 1, 1024, 9, 3, 64);
-    bench_attention(&b, 512, 512, 9, 3, 64);
-    bench_attention(&b, 512, 2048, 9, 3, 64);
-    bench_attention(&b, 256, 1024, 32, 32, 64);
+    bench_attention(&b, 1, 1, 1024, 9, 3, 64);
+    bench_attention(&b, 1, 1, 1 << 16, 9, 3, 64);
+    bench_attention(&b, 32, 32, 1024, 9, 3, 64);
+    bench_attention(&b, 32, 32, 512, 32, 32, 64);
+    bench_attention(&b, 1, 512, 512, 9, 3, 64);
+    bench_attention(&b, 1, 512, 2048, 9, 3, 64);
+    bench_attention(&b, 1, 256, 1024, 32, 32, 64);
+    bench_attention(&b, 1, 256, 1024, 32, 8, 128);
     bench_rows(&b, 512, 576);
     bench_rows(&b, 1, 576);
     b.k.close(b.k.dev);
