@@ -61,4 +61,26 @@ int tatqa_score(struct arena *a, const struct value *gold, struct str type, stru
  * whether the text is one. NaN: none. Helps a task that must tell an answer's scale. */
 double tatqa_number(struct arena *a, struct str text, bool *is_number);
 
+/* ---- ROUGE ---- */
+
+enum { ROUGE_1 = 1, ROUGE_2 = 2, ROUGE_L = 4, ROUGE_LSUM = 8, ROUGE_ALL = 15 };
+
+struct rouge {
+    struct overlap rouge1, rouge2, rougeL, rougeLsum; /* in [0, 1]; those not asked for are 0 */
+};
+
+/* rouge_score 0.1.2's RougeScorer(types, use_stemmer).score(target, prediction). `which`: ROUGE_1
+ * and the like. ROUGE-Lsum takes each line for a sentence (split_summaries is false). */
+struct rouge rouge(struct arena *a, struct str target, struct str prediction, unsigned which,
+                   bool stem);
+
+/* ---- Levenshtein ---- */
+
+/* Characters inserted, deleted or replaced to make y of x. */
+int64_t levenshtein(struct arena *a, struct str x, struct str y);
+
+/* Levenshtein.ratio of the Python package: 2 * (longest common subsequence) / (both lengths), in
+ * which a replacement costs as much as deleting and inserting; 1 for two empty texts. */
+double levenshtein_ratio(struct arena *a, struct str x, struct str y);
+
 #endif
