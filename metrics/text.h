@@ -74,6 +74,80 @@ struct rouge {
 struct rouge rouge(struct arena *a, struct str target, struct str prediction, unsigned which,
                    bool stem);
 
+/* ---- BLEU, chrF, TER: sacreBLEU 2.6.0 ----
+ *
+ * Each comes in two halves: X_count adds one hypothesis against its references (one or more) to
+ * statistics, X_score makes a score in [0, 100] of statistics, be they of a sentence or, since they
+ * add up, of a corpus. A zeroed options struct is sacreBLEU's default. */
+
+enum { NGRAM_MAX_ORDER = 16 };
+
+enum bleu_tokenizer {
+    BLEU_13A,  /* mteval-v13a */
+    BLEU_INTL, /* mteval-v14: all Unicode punctuation and symbols */
+    BLEU_CHAR,
+    BLEU_ZH, /* CJK characters apart, the rest as 13a */
+    BLEU_NONE,
+};
+
+enum bleu_smoothing { BLEU_SMOOTH_EXP, BLEU_SMOOTH_NONE, BLEU_SMOOTH_FLOOR, BLEU_SMOOTH_ADD_K };
+
+struct bleu_options {
+    enum bleu_tokenizer tokenizer;
+    enum bleu_smoothing smoothing;
+    double smooth_value; /* of floor and add-k; 0: 0.1 and 1 */
+    int max_order;       /* 0: 4; at most NGRAM_MAX_ORDER */
+    bool lowercase;
+    bool effective_order; /* leave out orders without any n-gram: for single sentences */
+};
+
+struct bleu_stats {
+    double sys_len, ref_len; /* words; ref_len of the nearest reference */
+    double counts[NGRAM_MAX_ORDER], totals[NGRAM_MAX_ORDER];
+};
+
+struct bleu {
+    double score, bp, precisions[NGRAM_MAX_ORDER];           /* percent, [0, 1], percent */
+    double counts[NGRAM_MAX_ORDER], totals[NGRAM_MAX_ORDER]; /* after add-k */
+};
+
+/* sacreBLEU's name of a tokenizer ("13a", "intl", "char", "zh", "none") or of a smoothing method
+ * ("exp", "none", "floor", "add-k"). False: there is none of that name. */
+bool bleu_tokenizer_find(struct str name, enum bleu_tokenizer *ret);
+bool bleu_smoothing_find(struct str name, enum bleu_smoothing *ret);
+
+void bleu_count(struct arena *a, struct str hypothesis, const struct str *references,
+                size_t n_references, const struct bleu_options *o, struct bleu_stats *stats);
+struct bleu bleu_score(const struct bleu_stats *stats, const struct bleu_options *o);
+
+struct chrf_options {
+    int char_order; /* 0: 6 */
+    int word_order; /* 0; 2 is chrF++. Both together at most NGRAM_MAX_ORDER */
+    double beta;    /* 0: 2 */
+    bool lowercase, whitespace, eps_smoothing;
+};
+
+/* For each order, those of characters first. */
+struct chrf_stats {
+    double hypothesis[NGRAM_MAX_ORDER], reference[NGRAM_MAX_ORDER], matches[NGRAM_MAX_ORDER];
+};
+
+void chrf_count(struct arena *a, struct str hypothesis, const struct str *references,
+                size_t n_references, const struct chrf_options *o, struct chrf_stats *stats);
+double chrf_score(const struct chrf_stats *stats, const struct chrf_options *o);
+
+struct ter_options {
+    bool normalized, no_punct, asian_support, case_sensitive;
+};
+
+struct ter_stats {
+    double edits, ref_length; /* of the best reference; mean over the references */
+};
+
+void ter_count(struct arena *a, struct str hypothesis, const struct str *references,
+               size_t n_references, const struct ter_options *o, struct ter_stats *stats);
+double ter_score(const struct ter_stats *stats);
+
 /* ---- Levenshtein ---- */
 
 /* Characters inserted, deleted or replaced to make y of x. */
