@@ -74,6 +74,11 @@ struct kv_cache {
     int n_pages;
 };
 
+/* Positions 0 .. n-1 of page `from`, to be had in page `to` as well. */
+struct kv_copy {
+    int32_t from, to, n;
+};
+
 /* One step: T rows, each a token of some sequence at some position. Sequences are slots whose
  * pages are listed in the table. Prefill chunks and single decodes mix freely. A row sees the
  * positions 0 .. its own of its sequence, so the rows of a chunk must be in the step together or
@@ -140,6 +145,10 @@ struct kernels {
     /* Writes k and v [T, G, S] of every row into its page. */
     void (*kv_write)(struct device *dev, const struct kv_cache *kv, int layer, const float *k,
                      const float *v, const struct batch *b);
+    /* Copies positions of pages, one layer's, in the order given: a page may be copied to and then
+     * from. */
+    void (*kv_copy)(struct device *dev, const struct kv_cache *kv, int layer,
+                    const struct kv_copy *copies, int n);
     /* y[T, H, S] = softmax(q k^T * scale) v over the row's positions, causal; query head h reads
      * key/value head h / (H / G). The row's own key and value are in the cache already. */
     void (*attention)(struct device *dev, float *y, const float *q, const struct kv_cache *kv,

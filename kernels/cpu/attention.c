@@ -558,3 +558,27 @@ void LEVEL(kv_write)(struct device *dev, const struct kv_cache *kv, int layer, c
         write_row(&w, row, 0);
     (void)dev;
 }
+
+/* One leaf's positions before `n`. */
+static void copy_leaf(float *to, const float *from, size_t n, size_t G, size_t S)
+{
+    for (size_t i = 0; i < G * S; i++)
+        memcpy(to + i * LEAF, from + i * LEAF, n * sizeof *to);
+    for (size_t i = G * S * LEAF; i < 2 * G * S * LEAF; i += S * LEAF)
+        memcpy(to + i, from + i, n * S * sizeof *to);
+}
+
+void LEVEL(kv_copy)(struct device *dev, const struct kv_cache *kv, int layer,
+                    const struct kv_copy *copies, int n)
+{
+    (void)dev;
+    const size_t G = (size_t)kv->n_kv_heads, S = (size_t)kv->head_size, leaf = 2 * G * S * LEAF;
+    const size_t layer_floats = leaf * ((size_t)kv->page_positions / LEAF);
+    const size_t page = layer_floats * (size_t)kv->n_layers, at = layer_floats * (size_t)layer;
+    for (const struct kv_copy *c = copies; c < copies + n; c++) {
+        float *to = kv->data + (size_t)c->to * page + at;
+        const float *from = kv->data + (size_t)c->from * page + at;
+        for (size_t i = 0; i < (size_t)c->n; i += LEAF, to += leaf, from += leaf)
+            copy_leaf(to, from, min_size((size_t)c->n - i, LEAF), G, S);
+    }
+}

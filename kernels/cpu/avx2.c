@@ -211,6 +211,7 @@ void kernels_avx2(struct kernels *k)
     k->rope = rope;
     k->attention = avx2_attention;
     k->kv_write = avx2_kv_write;
+    k->kv_copy = avx2_kv_copy;
     k->silu_mul = silu_mul;
     k->add = add;
     k->round_to = round_to;

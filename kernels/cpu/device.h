@@ -62,7 +62,9 @@ static inline float *kv_page(const struct kv_cache *kv, int layer, const struct 
                            const struct kv_cache *kv, int layer, const struct batch *b, int H,     \
                            float scale);                                                           \
     void level##_kv_write(struct device *dev, const struct kv_cache *kv, int layer,                \
-                          const float *k, const float *v, const struct batch *b);
+                          const float *k, const float *v, const struct batch *b);                  \
+    void level##_kv_copy(struct device *dev, const struct kv_cache *kv, int layer,                 \
+                         const struct kv_copy *copies, int n);
 CPU_LEVEL(avx2)
 
 void kernels_ref(struct kernels *k);  /* every operation */

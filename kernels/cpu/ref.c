@@ -103,6 +103,21 @@ static void kv_write(struct device *dev, const struct kv_cache *kv, int layer, c
     }
 }
 
+static void kv_copy(struct device *dev, const struct kv_cache *kv, int layer,
+                    const struct kv_copy *copies, int n)
+{
+    (void)dev;
+    size_t GS = (size_t)kv->n_kv_heads * (size_t)kv->head_size;
+    size_t half = (size_t)kv->page_positions * GS, layers = (size_t)kv->n_layers;
+    for (const struct kv_copy *c = copies; c < copies + n; c++) {
+        size_t bytes = (size_t)c->n * GS * sizeof(float);
+        float *to = kv->data + ((size_t)c->to * layers + (size_t)layer) * 2 * half;
+        const float *from = kv->data + ((size_t)c->from * layers + (size_t)layer) * 2 * half;
+        memcpy(to, from, bytes);
+        memcpy(to + half, from + half, bytes);
+    }
+}
+
 /* One query head of one row: y[S] = sum over positions of softmax(q k^T * scale) v. */
 static void attend(double *scores, float *y, const float *q, const struct kv_cache *kv, int layer,
                    const struct batch *b, int t, int g, float scale)
@@ -238,6 +253,7 @@ void kernels_ref(struct kernels *k)
     k->linear = linear;
     k->rope = rope;
     k->kv_write = kv_write;
+    k->kv_copy = kv_copy;
     k->attention = attention;
     k->silu_mul = silu_mul;
     k->add = add;

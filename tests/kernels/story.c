@@ -51,8 +51,9 @@ struct pages pages_new(const struct kernels *k, const struct story *s, int P)
 {
     struct pages p = {.max_pages = s->n_rows / P + 1};
     int n = N_SEQUENCES * p.max_pages;
-    p.kv = (struct kv_cache){NULL, 2, s->G, s->S, P, n};
-    size_t bytes = (size_t)n * 2 * 2 * (size_t)(P * s->G * s->S) * sizeof(float);
+    p.kv = (struct kv_cache){NULL, 2, s->G, s->S, P, n + 1};
+    p.spare = n;
+    size_t bytes = (size_t)(n + 1) * 2 * 2 * (size_t)(P * s->G * s->S) * sizeof(float);
     p.kv.data = k->buffer_new(k->dev, bytes);
     memset(p.kv.data, 0xff, bytes); /* NaN: what was not written must not be read */
     p.table = mem_alloc((size_t)n, sizeof *p.table);
@@ -69,6 +70,11 @@ struct pages pages_new(const struct kernels *k, const struct story *s, int P)
     b.n_rows = 0;
     k->kv_write(k->dev, &p.kv, 1, s->k, s->v, &b);
     return p;
+}
+
+int32_t *page_of(const struct pages *p, int sequence, int position)
+{
+    return &p->table[sequence * p->max_pages + position / p->kv.page_positions];
 }
 
 void pages_free(const struct kernels *k, struct pages *p)

@@ -18,6 +18,7 @@ struct pages {
     struct kv_cache kv;
     int32_t *table;
     int max_pages;
+    int32_t spare; /* a page that no sequence has */
 };
 
 struct story story_new(int G, int group, int S, const int lengths[N_SEQUENCES]);
@@ -28,6 +29,8 @@ struct batch rows_of(const struct story *s, const struct pages *p, int first, in
 
 /* A cache with P positions a page, filled through `k` with layer 1 of the story. */
 struct pages pages_new(const struct kernels *k, const struct story *s, int P);
+/* The table's entry for a position. */
+int32_t *page_of(const struct pages *p, int sequence, int position);
 void pages_free(const struct kernels *k, struct pages *p);
 
 #endif

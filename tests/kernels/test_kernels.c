@@ -442,6 +442,52 @@ static double *attention_bounds(const struct story *s, float scale)
     return ret;
 }
 
+/* True if row t answers as before when its last page is the spare one. */
+static bool same_from_spare(const struct level *l, const struct story *s, struct pages *p, int t,
+                            const float *want, float scale)
+{
+    const struct kernels *k = &l->k[1];
+    size_t HS = (size_t)(s->H * s->S);
+    float *y = floats(HS);
+    struct batch b = rows_of(s, p, t, 1);
+    int32_t *at = page_of(p, s->sequences[t], s->positions[t]), home = *at;
+    *at = p->spare;
+    k->attention(k->dev, y, s->q + (size_t)t * HS, &p->kv, 1, &b, s->H, scale);
+    *at = home;
+    bool same = memcmp(want + (size_t)t * HS, y, HS * sizeof *y) == 0;
+    floats_free(y);
+    return same;
+}
+
+/* The next row of t's sequence, if it is on the same page; -1: it is not. */
+static int next_on_page(const struct story *s, int t, int P)
+{
+    for (int v = t + 1; v < s->n_rows; v++)
+        if (s->sequences[v] == s->sequences[t])
+            return s->positions[v] % P ? v : -1;
+    return -1;
+}
+
+/* The spare page becomes row u's and then, up to its position, row t's: t finds its own, and the
+ * row behind t does not. */
+static void attention_copied(const struct level *l, const struct story *s, struct pages *p,
+                             const float *want, float scale)
+{
+    const struct kernels *k = &l->k[1];
+    for (int t = 0; t < s->n_rows; t += 1 + s->n_rows / 9) {
+        int u = (t + 11) % s->n_rows, P = p->kv.page_positions, next = next_on_page(s, t, P);
+        int32_t of_t = *page_of(p, s->sequences[t], s->positions[t]);
+        int32_t of_u = *page_of(p, s->sequences[u], s->positions[u]);
+        struct kv_copy copies[] = {{of_u, p->spare, P}, {of_t, p->spare, s->positions[t] % P + 1}};
+        k->kv_copy(k->dev, &p->kv, 1, copies, 2);
+        if (!same_from_spare(l, s, p, t, want, scale))
+            tool_fail("row %d reads other keys or values from a copied page", t);
+        if (next >= 0 && of_t != of_u && same_from_spare(l, s, p, next, want, scale))
+            tool_fail("row %d finds more on a copied page than was to be copied", next);
+    }
+    k->kv_copy(k->dev, &p->kv, 1, NULL, 0);
+}
+
 static void attention_story(const struct story *s, float scale)
 {
     size_t HS = (size_t)(s->H * s->S), n = (size_t)s->n_rows * HS;
@@ -461,6 +507,7 @@ static void attention_story(const struct story *s, float scale)
         all.page_table = moved.table;
         l->k[0].attention(l->k[0].dev, other, s->q, &moved.kv, 1, &all, s->H, scale);
         tool_same_bits(got, other, n, "other pages");
+        all.page_table = home.table;
         struct batch b = rows_of(s, &large, 0, s->n_rows);
         l->k[2].attention(l->k[2].dev, other, s->q, &large.kv, 1, &b, s->H, scale);
         tool_same_bits(got, other, n, "larger pages");
@@ -474,6 +521,8 @@ static void attention_story(const struct story *s, float scale)
         tool_same_bits(got, other, n, "in parts");
         b.n_rows = 0;
         l->k[1].attention(l->k[1].dev, other, s->q, &large.kv, 1, &b, s->H, scale);
+        attention_copied(l, s, &home, got, scale);
+        attention_copied(l, s, &large, got, scale);
         pages_free(&l->k[0], &home);
         pages_free(&l->k[2], &moved);
         pages_free(&l->k[1], &large);
