@@ -19,11 +19,16 @@ struct backend;
 /* The spec, taken apart. Keys of the local backend: dtype (f32 [default], bf16, f16: what
  * activations are rounded to between operations), quant (re-quantize the matrices, the embedding
  * included, at load: q8_0, or none [default]), max_length (context in tokens), name (label in
- * tables), tokens_per_step, kv_tokens (engine sizes, no effect on results). */
+ * tables). */
 struct backend_options {
     int n_threads;     /* 0: the cores this process may use */
     unsigned features; /* CPU features to use; UINT_MAX: all that the machine has */
-    bool no_sharing;   /* compute every prefix anew: for tests, since results are the same */
+    const char *dtype; /* where the spec names none; NULL: f32 */
+
+    /* Sizes of the engine, which change no result. */
+    size_t kv_bytes;  /* memory for keys and values; 0: as much as serves well */
+    int token_budget; /* rows computed at once; 0: 256 */
+    bool no_sharing;  /* compute every prefix anew: for tests */
 };
 
 struct backend_info {
@@ -44,7 +49,8 @@ struct backend_info {
 
 /* The label that the model of a spec will have, without opening it: name=..., or the file's or
  * folder's name and what quant and dtype add. E_USAGE as backend_open. */
-int backend_name(struct arena *a, const char *spec, const char **ret, struct error *err);
+int backend_name(struct arena *a, const char *spec, const struct backend_options *options,
+                 const char **ret, struct error *err);
 
 /* E_USAGE: an unknown key (err names the nearest). E_IO, E_INPUT, E_UNSUPPORTED: the model. */
 int backend_open(const char *spec, const struct backend_options *options, struct backend **ret,

@@ -48,6 +48,11 @@ static const struct option run_options[] = {
      "also write results.json and samples_TASK.jsonl there"},
     {OPTION_GROUP, 0, "How to run", NULL, NULL, NULL},
     {OPTION_COUNT, 0, "threads", "N", &o.threads, "threads of the engine [physical cores]"},
+    {OPTION_STR, 0, "dtype", "TYPE", &o.dtype,
+     "f32, bf16 or f16, where the model's spec has none [f32]"},
+    {OPTION_SIZE, 0, "kv-memory", "SIZE", &o.kv_memory,
+     "for keys and values, as 2G [512M, or what 8,192 tokens need]"},
+    {OPTION_COUNT, 0, "token-budget", "N", &o.token_budget, "tokens computed at once [256]"},
     {OPTION_COUNT, 0, "score_threads", "N", &o.score_threads, "programs run at once, up to 16 [1]"},
     {OPTION_COUNT, 0, "bootstrap_iters", "N", &o.bootstrap_iters,
      "for standard errors of perplexities [100000]"},
@@ -192,11 +197,20 @@ static int export(struct store *s, const struct backend *b, const char *spec, co
     return r;
 }
 
+static struct backend_options backend_options(void)
+{
+    return (struct backend_options){.n_threads = o.threads,
+                                    .features = UINT_MAX,
+                                    .dtype = o.dtype,
+                                    .kv_bytes = o.kv_memory,
+                                    .token_budget = o.token_budget};
+}
+
 static int run_model(const char *spec, struct store *s, int64_t run,
                      const struct selection *selected, struct progress *progress, struct totals *t,
                      struct error *err)
 {
-    struct backend_options bo = {.n_threads = o.threads, .features = UINT_MAX};
+    struct backend_options bo = backend_options();
     struct backend *b = NULL;
     struct plan p = {0};
     struct arena a = {0};
@@ -245,8 +259,9 @@ static int run_models(struct store *s, int64_t run, const struct selection *sele
 static int check_models(struct arena *a, struct error *err)
 {
     const char **names = arena_array(a, o.models.n, sizeof *names);
+    struct backend_options bo = backend_options();
     for (size_t m = 0; m < o.models.n; m++) {
-        int r = backend_name(a, o.models.items[m], &names[m], err);
+        int r = backend_name(a, o.models.items[m], &bo, &names[m], err);
         if (r < 0)
             return r;
         for (size_t k = 0; k < m; k++)

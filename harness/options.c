@@ -65,6 +65,26 @@ static int bad_value(const struct option *o, const char *value, const char *what
     return error_set(err, E_USAGE, "--%s takes %s, not \"%s\"", o->name, what, value);
 }
 
+/* 2G, 1.5g, 512MiB, 100000000: powers of 1024. */
+static bool parse_size(const char *value, size_t *ret)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    double x = strtod(value, &end);
+    const char *unit = *end ? strchr(units, *end & ~32) : NULL;
+    if (end == value || !(x > 0))
+        return false;
+    if (unit) {
+        x *= pow(1024, (double)(unit - units + 1));
+        end++;
+        end += strcmp(end, "iB") == 0 ? 2 : *end == 'B';
+    }
+    if (*end || !(x >= 1 && x < 0x1p60))
+        return false;
+    *ret = (size_t)x;
+    return true;
+}
+
 static int take(const struct option *o, const char *value, struct error *err)
 {
     char *end;
@@ -84,6 +104,10 @@ static int take(const struct option *o, const char *value, struct error *err)
         *(int *)o->target = (int)x;
         return 0;
     }
+    case OPTION_SIZE:
+        if (!parse_size(value, o->target))
+            return bad_value(o, value, "a size such as 2G or 512M", err);
+        return 0;
     case OPTION_LIMIT: {
         double x = strtod(value, &end);
         if (!*value || *end || errno || !(x > 0 && (x < 1 || (x <= 0x1p53 && x == floor(x)))))

@@ -23,6 +23,7 @@ enum option_kind {
     OPTION_FLAG,  /* bool: set by its presence; --no-NAME clears it; =true or =false set it */
     OPTION_INT,   /* int */
     OPTION_COUNT, /* int, 0 or more */
+    OPTION_SIZE,  /* size_t: bytes, as 2G, 512M, 64K or a plain number */
     OPTION_LIMIT, /* double: a fraction between 0 and 1, or a whole number of documents */
     OPTION_STR,   /* const char * */
     OPTION_LIST,  /* struct strings: may be given again and again */

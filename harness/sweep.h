@@ -17,7 +17,9 @@ struct sweep_options {
     int seed;         /* of the few-shot sampler */
     int max_gen_toks; /* 0: as each task says */
     bool apply_chat_template, fewshot_as_multiturn, allow_unsandboxed;
-    int threads, score_threads, bootstrap_iters;
+    int threads, token_budget, score_threads, bootstrap_iters;
+    size_t kv_memory;  /* bytes; 0: the engine's choice */
+    const char *dtype; /* of models whose spec names none; NULL: f32 */
     bool quiet, json;
 };
 

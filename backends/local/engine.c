@@ -1,13 +1,23 @@
 #include "backends/local/engine.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "backends/local/sample.h"
+#include "backends/local/waiting.h"
 
 enum { SAMPLED_ROWS = 16 }; /* rows whose logits exist at once */
+
+/* Somebody who reads the prediction of a row: the sequence's own job, or one that waits and begins
+ * alike, which then needs no row of its own for it. */
+struct reader {
+    struct engine_job *job;
+    int position;
+    int32_t target; /* the token whose probability is asked for; -1: the most probable token */
+};
 
 /* A job that has its pages. */
 struct sequence {
@@ -16,14 +26,16 @@ struct sequence {
     int n_computed; /* positions whose keys and values are in the cache, or will be this step */
     int32_t *pages;
     int n_pages;
-    int n_named;           /* leading pages that have a name */
-    struct page_name name; /* of the last of these */
-    int64_t started_ns;
+    struct {
+        struct reader *items; /* by position; [first .. n) are still to come */
+        size_t n, cap, first;
+    } readers;
 };
 
-/* A row whose prediction somebody reads. */
-struct wanted {
-    struct sequence *sequence;
+/* A reader and its row of the step. */
+struct question {
+    struct reader reader;
+    struct sequence *sequence; /* of the reader's job; NULL: it is another's row */
     int32_t row;
 };
 
@@ -33,23 +45,25 @@ struct engine {
     struct engine_options o;
     struct kvcache cache;
     int max_pages; /* of one sequence */
-
-    struct {
-        struct engine_job **items; /* [first .. n) wait for pages, in order */
-        size_t n, cap, first;
-    } waiting;
+    struct waiting waiting;
     struct {
         struct sequence **items;
         size_t n, cap;
     } running;
 
-    /* The step. Arrays of T = tokens_per_step rows. */
+    /* The step. Arrays of T = token_budget rows. */
     struct batch batch;
     int32_t *tokens, *positions, *sequences, *page_table;
-    struct wanted *wanted;
-    int32_t *wanted_rows, *targets;
+    struct {
+        struct kv_copy *items; /* to make in each layer, in this order */
+        size_t n, cap;
+    } copies;
+    struct {
+        struct question *items; /* by row */
+        size_t n, cap;
+    } questions;
+    int32_t *wanted_rows, *targets; /* [T] of a call */
     struct token_logprob *predicted;
-    int n_wanted;
     float *x, *y;             /* [T, D] */
     float *q, *k_new, *v_new; /* [T, H*S], [T, G*S] */
     float *attended;          /* [T, H*S] */
@@ -72,13 +86,12 @@ static int64_t now_ns(void)
 static int buffers_open(struct engine *e, struct error *err)
 {
     const struct model *m = e->m;
-    size_t T = (size_t)e->o.tokens_per_step, D = (size_t)m->width, F = (size_t)m->hidden,
+    size_t T = (size_t)e->o.token_budget, D = (size_t)m->width, F = (size_t)m->hidden,
            H = (size_t)m->n_heads * (size_t)m->head_size,
            G = (size_t)m->n_kv_heads * (size_t)m->head_size;
     const struct {
         float **p;
-        size_t width;
-        size_t rows;
+        size_t width, rows;
     } buffers[] = {{&e->x, D, T},
                    {&e->y, D > H ? D : H, T},
                    {&e->q, H, T},
@@ -94,15 +107,14 @@ static int buffers_open(struct engine *e, struct error *err)
         if (!*buffers[i].p)
             return error_set(err, E_MEMORY,
                              "out of memory: a step of %d tokens does not fit; lower "
-                             "tokens_per_step=... behind the model",
-                             e->o.tokens_per_step);
+                             "--token-budget",
+                             e->o.token_budget);
     }
     e->sampler = sampler_new(m->vocab, e->o.pool);
     e->tokens = mem_alloc(T, sizeof(int32_t));
     e->positions = mem_alloc(T, sizeof(int32_t));
     e->sequences = mem_alloc(T, sizeof(int32_t));
     e->page_table = mem_alloc(T * (size_t)e->max_pages, sizeof(int32_t));
-    e->wanted = mem_alloc(T, sizeof *e->wanted);
     e->wanted_rows = mem_alloc(T, sizeof(int32_t));
     e->targets = mem_alloc(T, sizeof(int32_t));
     e->predicted = mem_alloc(T, sizeof *e->predicted);
@@ -119,15 +131,19 @@ static int pages_for(int64_t positions)
     return (int)((positions + PAGE_POSITIONS - 1) / PAGE_POSITIONS);
 }
 
+static size_t position_bytes(const struct model *m)
+{
+    return sizeof(float) * 2 * (size_t)m->n_layers * (size_t)m->n_kv_heads * (size_t)m->head_size;
+}
+
 /* Unless told, as many positions as 512 MiB hold, but enough for a prompt of any usual task, and no
  * more than 64 of the longest sequences. Memory is only used up as sequences fill it. */
-static int64_t default_kv_tokens(const struct model *m, int max_length)
+static size_t default_kv_bytes(const struct model *m, int max_length)
 {
-    int64_t bytes = (int64_t)sizeof(float) * 2 * m->n_layers * m->n_kv_heads * m->head_size;
-    int64_t tokens = ((int64_t)512 << 20) / bytes, most = (int64_t)64 * max_length;
+    size_t tokens = ((size_t)512 << 20) / position_bytes(m), most = (size_t)64 * (size_t)max_length;
     tokens = tokens < most ? tokens : most;
-    int64_t least = max_length < 8192 ? max_length : 8192;
-    return tokens > least ? tokens : least;
+    size_t least = max_length < 8192 ? (size_t)max_length : 8192;
+    return (tokens > least ? tokens : least) * position_bytes(m);
 }
 
 int engine_open(const struct model *m, const struct kernels *k, const struct engine_options *o,
@@ -137,13 +153,14 @@ int engine_open(const struct model *m, const struct kernels *k, const struct eng
     e->m = m;
     e->k = k;
     e->o = *o;
-    if (!e->o.kv_tokens)
-        e->o.kv_tokens = default_kv_tokens(m, o->max_length);
+    e->waiting.unsorted = o->no_sharing;
+    if (!e->o.kv_bytes)
+        e->o.kv_bytes = default_kv_bytes(m, o->max_length);
     e->max_pages = pages_for(o->max_length);
     int r = buffers_open(e, err);
     if (r == 0)
         r = kvcache_open(&e->cache, k, m->n_layers, m->n_kv_heads, m->head_size,
-                         pages_for(e->o.kv_tokens), err);
+                         pages_for((int64_t)(e->o.kv_bytes / position_bytes(m))), err);
     if (r < 0)
         engine_close(e);
     else
@@ -157,6 +174,7 @@ static void sequence_free(struct engine *e, struct sequence *s)
 {
     while (s->n_pages > 0)
         kvcache_drop(&e->cache, s->pages[--s->n_pages]);
+    free(s->readers.items);
     free(s->pages);
     free(s);
 }
@@ -174,8 +192,10 @@ void engine_close(struct engine *e)
             e->k->buffer_free(e->k->dev, buffers[i]);
     sampler_free(e->sampler);
     kvcache_close(&e->cache, e->k);
-    void *arrays[] = {e->waiting.items, e->running.items, e->tokens,  e->positions, e->sequences,
-                      e->page_table,    e->wanted,        e->targets, e->predicted, e->wanted_rows};
+    waiting_free(&e->waiting);
+    void *arrays[] = {e->running.items, e->tokens,         e->positions,   e->sequences,
+                      e->page_table,    e->copies.items,   e->wanted_rows, e->targets,
+                      e->predicted,     e->questions.items};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     free(e);
@@ -205,7 +225,7 @@ int engine_check(const struct engine *e, const struct engine_job *j, struct erro
     if (pages_for(positions_of(j)) > e->cache.kv.n_pages)
         return error_set(err, E_MEMORY,
                          "a request of %d tokens does not fit into the key/value cache of %d; "
-                         "raise kv_tokens=... behind the model",
+                         "raise --kv-memory",
                          positions_of(j), e->cache.kv.n_pages * PAGE_POSITIONS);
     return 0;
 }
@@ -214,13 +234,14 @@ void engine_submit(struct engine *e, struct engine_job *j)
 {
     j->logprob = 0;
     j->is_greedy = true;
-    j->n_new = 0;
-    *ARRAY_PUSH(&e->waiting) = j;
+    j->n_new = j->n_answered = 0;
+    j->started_ns = 0;
+    waiting_push(&e->waiting, j);
 }
 
-bool engine_idle(const struct engine *e)
+bool engine_idle(struct engine *e)
 {
-    return e->running.n == 0 && e->waiting.first == e->waiting.n;
+    return e->running.n == 0 && !waiting_first(&e->waiting);
 }
 
 struct engine_stats engine_stats(const struct engine *e)
@@ -230,86 +251,137 @@ struct engine_stats engine_stats(const struct engine *e)
 
 /* ---- packing a step ---- */
 
-/* The first position whose prediction somebody reads. */
-static int first_wanted(const struct sequence *s)
+/* Of what the sequence's rows will predict, everything that its own job still needs ... */
+static void read_own(struct sequence *s, const struct entry *own)
 {
-    return s->job->n_scored ? s->job->n_tokens - s->job->n_scored - 1 : s->n_tokens - 1;
+    for (int p = own->next; p < own->end; p++)
+        *ARRAY_PUSH(&s->readers) =
+            (struct reader){s->job, p, s->job->n_scored ? s->job->tokens[p + 1] : -1};
 }
 
-/* Takes over the pages that hold the sequence's beginning already. */
-static void share_prefix(struct engine *e, struct sequence *s)
+static int by_position(const void *a, const void *b)
 {
-    int most = e->o.no_sharing ? 0 : first_wanted(s) / PAGE_POSITIONS;
-    while (s->n_named < most) {
-        struct page_name name = page_name(s->name, s->job->tokens + s->n_named * PAGE_POSITIONS);
-        int32_t page = kvcache_find(&e->cache, name);
-        if (page < 0)
+    const struct reader *x = a, *y = b;
+    return (x->position > y->position) - (x->position < y->position);
+}
+
+/* ... and what jobs that wait need where they begin alike: several continuations of one context ask
+ * about the same last row of it. A job's predictions are taken in order, so only one whose next
+ * wanted row will be computed here can join. */
+static void read_for_others(struct engine *e, struct sequence *s, struct entry *own)
+{
+    const struct entry *end = e->waiting.round.items + e->waiting.round.n;
+    int common = own->end;
+    for (struct entry *w = own + 1; w < end; w++) {
+        common = w->common < common ? w->common : common;
+        if (common <= s->n_computed)
             break;
-        s->pages[s->n_named++] = page;
-        s->name = name;
+        if (w->next == w->end || !w->job->n_scored || w->next < s->n_computed)
+            continue;
+        for (; w->next < w->end && w->next < common; w->next++)
+            *ARRAY_PUSH(&s->readers) =
+                (struct reader){w->job, w->next, w->job->tokens[w->next + 1]};
+        if (!w->job->started_ns)
+            w->job->started_ns = s->job->started_ns;
     }
-    s->n_pages = s->n_named;
-    s->n_computed = s->n_named * PAGE_POSITIONS;
+    qsort(s->readers.items, s->readers.n, sizeof *s->readers.items, by_position);
 }
 
-/* A job that waits gets its pages, all that it can need; false: not now. */
-static bool admit(struct engine *e, struct engine_job *j)
+/* Takes over the pages that hold the beginning already, up to the first row that is wanted. */
+static struct kv_match share_prefix(struct engine *e, struct sequence *s, const struct entry *own)
 {
+    struct kv_match m = {.source = -1};
+    if (!e->o.no_sharing)
+        m = kvcache_match(&e->cache, s->job->tokens, own->next, s->pages);
+    s->n_pages = m.n_pages;
+    s->n_computed = m.n_pages * PAGE_POSITIONS;
+    return m;
+}
+
+/* New pages for the rest, in the tree as far as their tokens are known. Their positions are
+ * computed, or copied, before any row reads them, layer by layer, so a sequence that is admitted to
+ * the same step may use them too. */
+static void take_pages(struct engine *e, struct sequence *s, int n)
+{
+    int inputs = job_inputs(s->job);
+    while (s->n_pages < n) {
+        int at = s->n_pages * PAGE_POSITIONS, left = inputs - at;
+        int32_t page = kvcache_take(&e->cache), parent = at ? s->pages[s->n_pages - 1] : -1;
+        s->pages[s->n_pages++] = page;
+        if (left > 0 && !e->o.no_sharing)
+            kvcache_add(&e->cache, page, parent, s->job->tokens + at,
+                        left < PAGE_POSITIONS ? left : PAGE_POSITIONS);
+    }
+}
+
+/* The job at hand gets its pages, all that it can need; false: not now. */
+static bool admit(struct engine *e, struct entry *own)
+{
+    struct engine_job *j = own->job;
     int n = pages_for(positions_of(j));
     struct sequence *s = mem_alloc(1, sizeof *s);
     *s = (struct sequence){.job = j, .n_tokens = j->n_tokens};
     s->pages = mem_alloc((size_t)n, sizeof *s->pages);
-    share_prefix(e, s);
+    struct kv_match m = share_prefix(e, s, own);
+    if (m.source >= 0 && n - s->n_pages > e->cache.n_available) {
+        kvcache_drop(&e->cache, m.source);
+        m.source = -1;
+    }
     if (n - s->n_pages > e->cache.n_available) {
         sequence_free(e, s);
         return false;
     }
-    while (s->n_pages < n)
-        s->pages[s->n_pages++] = kvcache_take(&e->cache);
-    s->started_ns = now_ns();
+    int first_own = s->n_pages;
+    take_pages(e, s, n);
+    if (m.source >= 0) {
+        *ARRAY_PUSH(&e->copies) = (struct kv_copy){m.source, s->pages[first_own], m.n_source};
+        s->n_computed += m.n_source;
+    }
+    if (!j->started_ns)
+        j->started_ns = now_ns();
+    read_own(s, own);
+    if (!e->o.no_sharing)
+        read_for_others(e, s, own);
+    own->next = own->end;
     *ARRAY_PUSH(&e->running) = s;
     return true;
 }
 
-/* Names the pages that are full now. Their keys and values are written before any row of the step
- * reads them, layer by layer, so a sequence admitted in the same step may share them. */
-static void name_pages(struct engine *e, struct sequence *s)
+static void ask(struct engine *e, struct sequence *s, struct reader r, int32_t row)
 {
-    while ((s->n_named + 1) * PAGE_POSITIONS <= s->n_computed && !e->o.no_sharing) {
-        s->name = page_name(s->name, s->job->tokens + s->n_named * PAGE_POSITIONS);
-        kvcache_name(&e->cache, s->pages[s->n_named++], s->name);
-    }
+    *ARRAY_PUSH(&e->questions) = (struct question){r, r.job == s->job ? s : NULL, row};
 }
 
 /* Adds the next rows of a sequence, as many as the step still takes. */
 static void take_rows(struct engine *e, struct sequence *s)
 {
     struct batch *b = &e->batch;
-    bool scores = s->job->n_scored > 0;
-    int end = scores ? s->n_tokens - 1 : s->n_tokens;
-    if (b->n_rows == e->o.tokens_per_step || s->n_computed == end)
+    int end = s->job->n_scored ? s->n_tokens - 1 : s->n_tokens;
+    if (b->n_rows == e->o.token_budget || s->n_computed == end)
         return;
     int32_t slot = b->n_sequences++;
     memcpy(e->page_table + (size_t)slot * (size_t)e->max_pages, s->pages,
            (size_t)s->n_pages * sizeof *s->pages);
-    for (int first = first_wanted(s); s->n_computed < end && b->n_rows < e->o.tokens_per_step;
-         s->n_computed++) {
+    for (; s->n_computed < end && b->n_rows < e->o.token_budget; s->n_computed++) {
         int32_t row = b->n_rows++;
         e->tokens[row] = s->job->tokens[s->n_computed];
         e->positions[row] = s->n_computed;
         e->sequences[row] = slot;
-        if (s->n_computed < first)
-            continue;
-        e->wanted[e->n_wanted] = (struct wanted){s, row};
-        e->wanted_rows[e->n_wanted] = row;
-        e->targets[e->n_wanted++] = scores ? s->job->tokens[s->n_computed + 1] : -1;
+        for (; s->readers.first < s->readers.n; s->readers.first++) {
+            struct reader r = s->readers.items[s->readers.first];
+            if (r.position > s->n_computed)
+                break;
+            ask(e, s, r, row);
+        }
+        if (s->job->n_new) /* a token that was generated: what comes next? */
+            ask(e, s, (struct reader){s->job, s->n_computed, -1}, row);
     }
-    name_pages(e, s);
 }
 
 static void pack(struct engine *e)
 {
-    e->batch.n_rows = e->batch.n_sequences = e->n_wanted = 0;
+    e->batch.n_rows = e->batch.n_sequences = 0;
+    e->copies.n = e->questions.n = 0;
     /* Generations first, one row each: their next token is what everything waits for. */
     for (size_t i = 0; i < e->running.n; i++)
         if (e->running.items[i]->job->n_new)
@@ -317,18 +389,12 @@ static void pack(struct engine *e)
     for (size_t i = 0; i < e->running.n; i++)
         if (!e->running.items[i]->job->n_new)
             take_rows(e, e->running.items[i]);
-    while (e->waiting.first < e->waiting.n && e->batch.n_rows < e->o.tokens_per_step) {
-        if (!admit(e, e->waiting.items[e->waiting.first]))
+    /* Room is left, so every row that is promised to others is computed or in this step. */
+    while (e->batch.n_rows < e->o.token_budget) {
+        struct entry *w = waiting_first(&e->waiting);
+        if (!w || !admit(e, w))
             break;
-        e->waiting.first++;
         take_rows(e, e->running.items[e->running.n - 1]);
-    }
-    if (2 * e->waiting.first >= e->waiting.n) { /* so that the list does not grow for ever */
-        e->waiting.n -= e->waiting.first;
-        if (e->waiting.n)
-            memmove(e->waiting.items, e->waiting.items + e->waiting.first,
-                    e->waiting.n * sizeof(struct engine_job *));
-        e->waiting.first = 0;
     }
 }
 
@@ -376,6 +442,7 @@ static void attention(struct engine *e, const struct layer *l, int index)
     rope(e, e->q, m->n_heads);
     rope(e, e->k_new, m->n_kv_heads);
     e->k->kv_write(e->k->dev, &e->cache.kv, index, e->k_new, e->v_new, &e->batch);
+    e->k->kv_copy(e->k->dev, &e->cache.kv, index, e->copies.items, (int)e->copies.n);
     e->k->attention(e->k->dev, e->attended, e->q, &e->cache.kv, index, &e->batch, m->n_heads,
                     1.0f / sqrtf((float)m->head_size));
     round_to_dtype(e, e->attended, m->n_heads * m->head_size);
@@ -395,54 +462,6 @@ static void feed_forward(struct engine *e, const struct layer *l)
     add(e, e->x, e->y);
 }
 
-/* Rows whose job samples go behind those that log-probabilities answer; returns how many these
- * are. */
-static int sampled_last(struct engine *e)
-{
-    int n = 0;
-    for (int i = 0; i < e->n_wanted; i++) {
-        if (e->wanted[i].sequence->job->sampling)
-            continue;
-        struct wanted w = e->wanted[i];
-        int32_t target = e->targets[i];
-        e->wanted[i] = e->wanted[n];
-        e->targets[i] = e->targets[n];
-        e->wanted[n] = w;
-        e->targets[n++] = target;
-    }
-    for (int i = 0; i < e->n_wanted; i++)
-        e->wanted_rows[i] = e->wanted[i].row;
-    return n;
-}
-
-static struct sample_row sampled_row(const struct engine *e, const struct wanted *w, int i)
-{
-    const struct engine_job *j = w->sequence->job;
-    return (struct sample_row){.logits = e->logits + (size_t)i * (size_t)e->m->vocab,
-                               .how = j->sampling,
-                               .doc_id = j->doc_id,
-                               .idx = j->idx,
-                               .step = j->n_new,
-                               .seen = j->tokens,
-                               .n_seen = w->sequence->n_tokens};
-}
-
-/* The same product with the vocabulary as for log-probabilities, and a draw from it. */
-static void sample(struct engine *e, int first)
-{
-    struct sample_row rows[SAMPLED_ROWS];
-    for (int n; first < e->n_wanted; first += n) {
-        n = e->n_wanted - first < SAMPLED_ROWS ? e->n_wanted - first : SAMPLED_ROWS;
-        e->k->linear(e->k->dev, e->logits, e->x + (size_t)first * (size_t)e->m->width, &e->m->head,
-                     NULL, n);
-        for (int i = 0; i < n; i++)
-            rows[i] = sampled_row(e, &e->wanted[first + i], i);
-        sample_rows(e->sampler, rows, (size_t)n);
-        for (int i = 0; i < n; i++)
-            e->predicted[first + i].argmax = rows[i].token;
-    }
-}
-
 static void forward(struct engine *e)
 {
     const struct kernels *k = e->k;
@@ -452,49 +471,132 @@ static void forward(struct engine *e)
         attention(e, &e->m->layers[i], i);
         feed_forward(e, &e->m->layers[i]);
     }
-    /* Only rows that somebody reads meet the vocabulary. */
-    int n_plain = sampled_last(e);
-    k->gather(k->dev, e->y, e->x, e->wanted_rows, e->n_wanted, e->m->width);
-    e->batch.n_rows = e->n_wanted;
-    norm(e, e->x, e->y, e->m->norm);
-    k->logprobs(k->dev, e->predicted, e->x, &e->m->head, e->targets, n_plain);
-    sample(e, n_plain);
 }
 
 /* ---- answers ---- */
 
-/* Gives a prediction to its job; true: the job is done. */
-static bool take_prediction(struct engine *e, const struct wanted *w, const struct token_logprob *p)
+/* The job's scores come in order of position, so that their sum is the same however they came
+ * about. */
+static bool take_score(struct engine_job *j, const struct reader *r, const struct token_logprob *p)
 {
-    struct sequence *s = w->sequence;
-    struct engine_job *j = s->job;
-    if (j->n_scored) {
-        int position = e->positions[w->row];
-        j->logprob += p->logprob;
-        j->is_greedy &= p->argmax == j->tokens[position + 1];
-        return position == s->n_tokens - 2;
-    }
-    j->tokens[s->n_tokens++] = p->argmax;
-    j->n_new++;
-    e->stats.tokens_generated++;
-    return !j->wants_more(j->arg, p->argmax) || j->n_new == j->max_new;
+    assert(r->position == job_first_wanted(j) + j->n_answered);
+    j->logprob += p->logprob;
+    j->is_greedy &= p->argmax == r->target;
+    return ++j->n_answered == j->n_scored;
 }
 
-static void hand_back(struct engine *e, void (*done)(void *arg, struct engine_job *job), void *arg)
+static bool take_token(struct engine *e, struct sequence *s, int32_t token)
 {
-    for (int i = 0; i < e->n_wanted; i++) {
-        struct sequence *s = e->wanted[i].sequence;
-        if (!take_prediction(e, &e->wanted[i], &e->predicted[i]))
+    struct engine_job *j = s->job;
+    j->tokens[s->n_tokens++] = token;
+    j->n_new++;
+    e->stats.tokens_generated++;
+    return !j->wants_more(j->arg, token) || j->n_new == j->max_new;
+}
+
+/* The job is done; its sequence, when it has one, gives up its place. */
+static void finish(struct engine *e, struct engine_job *j, struct sequence *s)
+{
+    j->time_ns = now_ns() - j->started_ns;
+    if (!s)
+        return; /* others' rows have answered all */
+    size_t at = 0;
+    while (e->running.items[at] != s)
+        at++;
+    memmove(&e->running.items[at], &e->running.items[at + 1],
+            (--e->running.n - at) * sizeof *e->running.items);
+    sequence_free(e, s);
+}
+
+/* What `done` gets in the end. */
+struct receiver {
+    void (*done)(void *arg, struct engine_job *job);
+    void *arg;
+};
+
+static void answer(struct engine *e, const struct question *q, const struct token_logprob *p,
+                   const struct receiver *to)
+{
+    struct engine_job *j = q->reader.job;
+    if (j->n_scored ? !take_score(j, &q->reader, p) : !take_token(e, q->sequence, p->argmax))
+        return;
+    finish(e, j, q->sequence);
+    to->done(to->arg, j);
+}
+
+/* The rows of q[n] as they meet the vocabulary, in e->y. */
+static void last_hidden(struct engine *e, const struct question *q, int n)
+{
+    for (int i = 0; i < n; i++)
+        e->wanted_rows[i] = q[i].row;
+    e->k->gather(e->k->dev, e->y, e->x, e->wanted_rows, n, e->m->width);
+    e->batch.n_rows = n;
+    norm(e, e->y, e->y, e->m->norm);
+}
+
+static void answer_by_logprobs(struct engine *e, const struct question *q, int n,
+                               const struct receiver *to)
+{
+    last_hidden(e, q, n);
+    for (int i = 0; i < n; i++)
+        e->targets[i] = q[i].reader.target;
+    e->k->logprobs(e->k->dev, e->predicted, e->y, &e->m->head, e->targets, n);
+    for (int i = 0; i < n; i++)
+        answer(e, &q[i], &e->predicted[i], to);
+}
+
+static struct sample_row sampled_row(const struct engine *e, const struct question *q, int i)
+{
+    const struct engine_job *j = q->reader.job;
+    return (struct sample_row){.logits = e->logits + (size_t)i * (size_t)e->m->vocab,
+                               .how = j->sampling,
+                               .doc_id = j->doc_id,
+                               .idx = j->idx,
+                               .step = j->n_new,
+                               .seen = j->tokens,
+                               .n_seen = q->sequence->n_tokens};
+}
+
+/* The same product with the vocabulary as for log-probabilities, and a draw from it. */
+static void answer_by_sampling(struct engine *e, const struct question *q, int n,
+                               const struct receiver *to)
+{
+    struct sample_row rows[SAMPLED_ROWS];
+    last_hidden(e, q, n);
+    e->k->linear(e->k->dev, e->logits, e->y, &e->m->head, NULL, n);
+    for (int i = 0; i < n; i++)
+        rows[i] = sampled_row(e, &q[i], i);
+    sample_rows(e->sampler, rows, (size_t)n);
+    for (int i = 0; i < n; i++)
+        answer(e, &q[i], &(struct token_logprob){.argmax = rows[i].token}, to);
+}
+
+/* Questions of jobs that sample go behind the others, which stay in order; returns how many these
+ * are. */
+static size_t sampled_last(struct engine *e)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < e->questions.n; i++) {
+        struct question q = e->questions.items[i];
+        if (q.reader.job->sampling)
             continue;
-        size_t at = 0;
-        while (e->running.items[at] != s)
-            at++;
-        memmove(&e->running.items[at], &e->running.items[at + 1],
-                (--e->running.n - at) * sizeof *e->running.items);
-        s->job->time_ns = now_ns() - s->started_ns;
-        struct engine_job *j = s->job;
-        sequence_free(e, s);
-        done(arg, j);
+        e->questions.items[i] = e->questions.items[n];
+        e->questions.items[n++] = q;
+    }
+    return n;
+}
+
+/* Only rows that somebody reads meet the vocabulary. */
+static void hand_back(struct engine *e, const struct receiver *to)
+{
+    size_t n_plain = sampled_last(e), n_all = e->questions.n, n;
+    for (size_t i = 0; i < n_all; i += n) {
+        const struct question *q = &e->questions.items[i];
+        size_t left = i < n_plain ? n_plain - i : n_all - i, most = (size_t)e->o.token_budget;
+        if (i >= n_plain && most > SAMPLED_ROWS)
+            most = SAMPLED_ROWS;
+        n = left < most ? left : most;
+        (i < n_plain ? answer_by_logprobs : answer_by_sampling)(e, q, (int)n, to);
     }
 }
 
@@ -509,7 +611,10 @@ int engine_step(struct engine *e, void (*done)(void *arg, struct engine_job *job
     e->stats.tokens_computed += e->batch.n_rows;
     e->stats.steps++;
     forward(e);
-    hand_back(e, done, arg);
+    /* Before the sequences give theirs back: a page must not outlive those above it. */
+    for (size_t i = 0; i < e->copies.n; i++)
+        kvcache_drop(&e->cache, e->copies.items[i].from);
+    hand_back(e, &(struct receiver){done, arg});
     e->stats.seconds += 1e-9 * (double)(now_ns() - begun);
     return 0;
 }

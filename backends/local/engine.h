@@ -2,8 +2,10 @@
  *
  * Iteration-level batching: every step packs up to a budget of rows from whatever is live, one
  * token of each running generation and chunks of prompts. A job that ends frees its place at once.
- * Keys and values lie in pages (kvcache.h); what begins alike is computed once. Nothing of this
- * changes a bit of an answer. */
+ * Keys and values lie in pages (kvcache.h), and jobs are taken in the order of their tokens
+ * (waiting.h), so each distinct beginning is computed once while it fits the memory. A row whose
+ * prediction several jobs ask about, such as a context's last one about its choices, is computed
+ * once for all of them. Nothing of this changes a bit of an answer. */
 #ifndef ASSAY_BACKENDS_LOCAL_ENGINE_H
 #define ASSAY_BACKENDS_LOCAL_ENGINE_H
 
@@ -14,12 +16,12 @@
 struct engine;
 
 struct engine_options {
-    int tokens_per_step; /* rows of a step */
-    int64_t kv_tokens;   /* positions in the cache; 0: what 512 MiB hold, or one prompt of 8,192 */
-    int max_length;      /* the longest sequence */
-    enum format dtype;   /* activations are rounded to it between operations */
-    bool no_sharing;     /* compute every prefix anew; for tests */
-    struct pool *pool;   /* that sampling is spread over; used, not owned */
+    int token_budget;  /* rows of a step */
+    size_t kv_bytes;   /* of the cache; 0: 512 MiB, or what a prompt of 8,192 needs */
+    int max_length;    /* the longest sequence */
+    enum format dtype; /* activations are rounded to it between operations */
+    bool no_sharing;   /* compute every prefix anew; for tests */
+    struct pool *pool; /* that sampling is spread over; used, not owned */
 };
 
 /* A sequence of tokens to score or to continue. The caller owns it and its tokens, which must not
@@ -42,7 +44,9 @@ struct engine_job {
     int n_new;       /* tokens generated */
     int64_t time_ns; /* from its first step to its last */
 
-    struct sequence *sequence; /* private */
+    /* Private. */
+    int n_answered; /* scored tokens so far */
+    int64_t started_ns;
 };
 
 /* The model and the kernels are used, not owned. E_MEMORY: buffers or cache do not fit. */
@@ -60,7 +64,7 @@ void engine_submit(struct engine *e, struct engine_job *job);
 /* One step. Jobs that ended in it are handed to `done(arg, job)`. */
 int engine_step(struct engine *e, void (*done)(void *arg, struct engine_job *job), void *arg,
                 struct error *err);
-bool engine_idle(const struct engine *e);
+bool engine_idle(struct engine *e);
 
 struct engine_stats {
     int64_t tokens_computed, tokens_generated, steps;

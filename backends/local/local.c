@@ -15,7 +15,10 @@
 #include "base/utf8.h"
 #include "kernels/probe.h"
 
-enum { WANTED_IN_FLIGHT = 256 }; /* requests that keep a step's batch full */
+enum {
+    TOKEN_BUDGET = 256,      /* rows of a step unless told */
+    WANTED_IN_FLIGHT = 4096, /* requests that are put in order together */
+};
 
 struct pending;
 
@@ -112,10 +115,11 @@ static int open_words(struct backend *b, struct error *err)
     return 0;
 }
 
-int backend_name(struct arena *a, const char *text, const char **ret, struct error *err)
+int backend_name(struct arena *a, const char *text, const struct backend_options *options,
+                 const char **ret, struct error *err)
 {
     struct spec spec;
-    int r = spec_parse(a, text, &spec, err);
+    int r = spec_parse(a, text, options->dtype, &spec, err);
     if (r == 0)
         *ret = spec.name;
     return r;
@@ -125,7 +129,7 @@ int backend_open(const char *text, const struct backend_options *options, struct
                  struct error *err)
 {
     struct backend *b = mem_alloc(1, sizeof *b);
-    int r = spec_parse(&b->arena, text, &b->spec, err);
+    int r = spec_parse(&b->arena, text, options->dtype, &b->spec, err);
     if (r < 0)
         goto out;
     b->pool = pool_new(options->n_threads);
@@ -134,8 +138,9 @@ int backend_open(const char *text, const struct backend_options *options, struct
         (r = open_words(b, err)) < 0)
         goto out;
     fill_info(b);
-    struct engine_options eo = {.tokens_per_step = b->spec.tokens_per_step,
-                                .kv_tokens = b->spec.kv_tokens,
+    struct engine_options eo = {.token_budget =
+                                    options->token_budget ? options->token_budget : TOKEN_BUDGET,
+                                .kv_bytes = options->kv_bytes,
                                 .max_length = b->info.max_length,
                                 .dtype = b->spec.dtype,
                                 .no_sharing = options->no_sharing,

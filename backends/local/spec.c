@@ -20,8 +20,6 @@ static const struct key {
     {"dtype", KEY_FORMAT, offsetof(struct spec, dtype), 0, {"f32", "bf16", "f16"}},
     {"quant", KEY_FORMAT, offsetof(struct spec, quant), 0, {"q8_0", "none"}},
     {"max_length", KEY_COUNT, offsetof(struct spec, max_length), 1 << 24, {0}},
-    {"tokens_per_step", KEY_COUNT, offsetof(struct spec, tokens_per_step), 1 << 16, {0}},
-    {"kv_tokens", KEY_COUNT, offsetof(struct spec, kv_tokens), 1 << 28, {0}},
 };
 enum { N_KEYS = sizeof keys / sizeof *keys };
 
@@ -84,10 +82,7 @@ static int set_key(struct arena *a, const struct key *key, struct str value, con
         return error_set(err, E_USAGE,
                          "model \"%s\": %s takes a whole number from 1 to %ld, not \"%s\"", text,
                          key->name, key->most, z);
-    if (key->field == offsetof(struct spec, kv_tokens))
-        *(int64_t *)field = x;
-    else
-        *(int *)field = (int)x;
+    *(int *)field = (int)x;
     return 0;
 }
 
@@ -106,11 +101,24 @@ static const char *default_name(struct arena *a, const struct spec *s)
                         d ? format_info[s->dtype].name : "");
 }
 
-int spec_parse(struct arena *a, const char *text, struct spec *ret, struct error *err)
+/* The row of a key; NULL: there is none. */
+static const struct key *find_key(struct str name)
 {
-    struct spec s = {.dtype = FORMAT_F32, .quant = FORMAT_COUNT, .tokens_per_step = 256};
+    for (int i = 0; i < N_KEYS; i++)
+        if (str_eqz(name, keys[i].name))
+            return &keys[i];
+    return NULL;
+}
+
+int spec_parse(struct arena *a, const char *text, const char *dtype, struct spec *ret,
+               struct error *err)
+{
+    struct spec s = {.dtype = FORMAT_F32, .quant = FORMAT_COUNT};
     struct str rest = str_of(text);
     size_t comma = str_find(rest, STR(","), 0);
+    int r = dtype ? set_key(a, find_key(STR("dtype")), str_of(dtype), text, &s, err) : 0;
+    if (r < 0)
+        return r;
     s.path = str_copy(a, str_slice(rest, 0, comma)).p;
     if (!*s.path)
         return error_set(err, E_USAGE, "model \"%s\": it does not begin with a path", text);
@@ -120,13 +128,10 @@ int spec_parse(struct arena *a, const char *text, struct spec *ret, struct error
         struct str pair = str_slice(rest, 0, comma);
         size_t equals = str_find(pair, STR("="), 0);
         struct str name = str_slice(pair, 0, equals);
-        const struct key *key = NULL;
-        for (int i = 0; i < N_KEYS; i++)
-            if (str_eqz(name, keys[i].name))
-                key = &keys[i];
+        const struct key *key = find_key(name);
         if (!key || equals == SIZE_MAX)
             return unknown_key(name, text, err);
-        int r = set_key(a, key, str_slice(pair, equals + 1, SIZE_MAX), text, &s, err);
+        r = set_key(a, key, str_slice(pair, equals + 1, SIZE_MAX), text, &s, err);
         if (r < 0)
             return r;
     }

@@ -8,16 +8,15 @@
 
 struct spec {
     const char *path;
-    const char *name;    /* as given, or the path's last part with what quant and dtype add */
-    enum format dtype;   /* FORMAT_F32 unless given */
-    enum format quant;   /* FORMAT_COUNT: none */
-    int max_length;      /* 0: the model's */
-    int tokens_per_step; /* 256 unless given */
-    int64_t kv_tokens;   /* 0: not given */
+    const char *name;  /* as given, or the path's last part with what quant and dtype add */
+    enum format dtype; /* FORMAT_F32 unless given */
+    enum format quant; /* FORMAT_COUNT: none */
+    int max_length;    /* 0: the model's */
 };
 
-/* The path ends at the first comma. E_USAGE: an unknown key (err offers the nearest), or a value
- * that it does not take. */
-int spec_parse(struct arena *a, const char *text, struct spec *ret, struct error *err);
+/* The path ends at the first comma. `dtype` holds where the spec names none; NULL: f32. E_USAGE: an
+ * unknown key (err offers the nearest), or a value that it does not take. */
+int spec_parse(struct arena *a, const char *text, const char *dtype, struct spec *ret,
+               struct error *err);
 
 #endif

@@ -12,8 +12,10 @@ struct asking {
     int n_threads;
     bool reference;      /* the scalar kernels */
     bool no_sharing;     /* of prefixes */
-    const char *options; /* behind the model: ",tokens_per_step=7" */
-    uint64_t shuffle;    /* 0: in order */
+    const char *options; /* behind the model: ",dtype=bf16" */
+    int token_budget;    /* as struct backend_options */
+    size_t kv_bytes;
+    uint64_t shuffle; /* 0: in order */
 };
 
 static inline struct backend *open_backend(const char *path, const struct asking *how)
@@ -22,6 +24,8 @@ static inline struct backend *open_backend(const char *path, const struct asking
     snprintf(spec, sizeof spec, "%s%s", path, how->options ? how->options : "");
     struct backend_options options = {.n_threads = how->n_threads ? how->n_threads : 1,
                                       .features = how->reference ? 0 : UINT_MAX,
+                                      .token_budget = how->token_budget,
+                                      .kv_bytes = how->kv_bytes,
                                       .no_sharing = how->no_sharing};
     struct backend *b = NULL;
     struct error err;

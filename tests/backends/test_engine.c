@@ -5,6 +5,7 @@
 #include "tests/backends/ask.h"
 
 static const char MODEL[] = "models/stories260k-hf";
+enum { POSITION_BYTES = 2 * 5 * 4 * 8 * 4 }; /* keys and values: layers, heads, head size, float */
 
 static struct value *golden(struct arena *a, const char *name)
 {
@@ -192,18 +193,18 @@ static void bits_stay_the_same(void)
         const char *what;
         struct asking how;
     } ways[] = {
-        {"one token a step", {.options = ",tokens_per_step=1"}},
-        {"7 tokens a step", {.options = ",tokens_per_step=7"}},
-        {"64 tokens a step", {.options = ",tokens_per_step=64"}},
-        {"1000 tokens a step", {.options = ",tokens_per_step=1000"}},
+        {"one token a step", {.token_budget = 1}},
+        {"7 tokens a step", {.token_budget = 7}},
+        {"64 tokens a step", {.token_budget = 64}},
+        {"1000 tokens a step", {.token_budget = 1000}},
         {"no sharing", {.no_sharing = true}},
-        {"no sharing, 7 a step", {.no_sharing = true, .options = ",tokens_per_step=7"}},
+        {"no sharing, 7 a step", {.no_sharing = true, .token_budget = 7}},
         {"shuffled", {.shuffle = 1}},
-        {"shuffled again", {.shuffle = 2, .options = ",tokens_per_step=64"}},
+        {"shuffled again", {.shuffle = 2, .token_budget = 64}},
         {"2 threads", {.n_threads = 2, .shuffle = 3}},
-        {"3 threads", {.n_threads = 3, .options = ",tokens_per_step=1000"}},
-        {"little cache", {.options = ",kv_tokens=600", .shuffle = 4}},
-        {"little cache, small steps", {.options = ",kv_tokens=520,tokens_per_step=20"}},
+        {"3 threads", {.n_threads = 3, .token_budget = 1000}},
+        {"little cache", {.kv_bytes = 600 * POSITION_BYTES, .shuffle = 4}},
+        {"little cache, small steps", {.kv_bytes = 520 * POSITION_BYTES, .token_budget = 20}},
     };
     struct arena a = {0};
     const char *model = check_shared(MODEL);
@@ -359,7 +360,7 @@ static void specs_are_checked(void)
         {"m,dtype=f64", E_USAGE, "bf16"},
         {"m,max_length=0", E_USAGE, "whole number"},
         {"m,max_length=5x", E_USAGE, "whole number"},
-        {"m,tokens_per_step=99999999999999999999", E_USAGE, "whole number"},
+        {"m,max_length=99999999999999999999", E_USAGE, "whole number"},
         {"m,name=", E_USAGE, "name"},
         {"m,", E_USAGE, "known"},
         {"/nonexistent/model.gguf", E_IO, "/nonexistent/model.gguf"},

@@ -213,7 +213,7 @@ static void draws_as_the_model_scores(void)
     struct kernels k = kernels_cpu(cpu_features(), pool);
     struct model *m = NULL;
     struct engine *e = NULL;
-    struct engine_options o = {.tokens_per_step = 100, .max_length = 64, .pool = pool};
+    struct engine_options o = {.token_budget = 100, .max_length = 64, .pool = pool};
     EXPECT_OK(model_open(model_path(), FORMAT_COUNT, pool, &m, &err), &err);
     EXPECT_OK(engine_open(m, &k, &o, &e, &err), &err);
     static const int32_t prompt[] = {72, 101, 40};
@@ -272,13 +272,13 @@ static void bits_stay_the_same(void)
         const char *what;
         struct asking how;
     } ways[] = {
-        {"one token a step", {.options = ",tokens_per_step=1"}},
-        {"7 tokens a step, shuffled", {.options = ",tokens_per_step=7", .shuffle = 1}},
-        {"1000 tokens a step", {.options = ",tokens_per_step=1000"}},
+        {"one token a step", {.token_budget = 1}},
+        {"7 tokens a step, shuffled", {.token_budget = 7, .shuffle = 1}},
+        {"1000 tokens a step", {.token_budget = 1000}},
         {"no sharing", {.no_sharing = true, .shuffle = 2}},
         {"2 threads", {.n_threads = 2, .shuffle = 3}},
-        {"3 threads", {.n_threads = 3, .options = ",tokens_per_step=1000"}},
-        {"little cache", {.options = ",kv_tokens=300", .shuffle = 4}},
+        {"3 threads", {.n_threads = 3, .token_budget = 1000}},
+        {"little cache", {.kv_bytes = 300 * 512, .shuffle = 4}},
     };
     static const struct sampling styles[] = {
         {0},
@@ -292,7 +292,7 @@ static void bits_stay_the_same(void)
     for (int i = 0; i < 40; i++)
         q[i] = generation(i % 2 ? "The dog" : "There was a", i / 5, i % 3, styles[i % 5]);
     q[40] = loglikelihood("The dog", " and the cat");
-    struct asking alone = {.options = ",tokens_per_step=16"};
+    struct asking alone = {.token_budget = 16};
     struct response *want = arena_array(&a, 41, sizeof *want);
     for (int i = 0; i < 41; i++) {
         struct response *r = ask(model_path(), &alone, &a, &q[i], 1);

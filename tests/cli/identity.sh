@@ -8,7 +8,7 @@ count() { echo "$1: $(rows evaluations) evaluations, $(rows samples) samples"; }
 run_tiny $common >/dev/null
 count "first"
 run_tiny $common --limit 2 --threads 2 --score_threads 4 --bootstrap_iters 10 --seed 7 >/dev/null
-"$assay" run -q -m tiny,name=other,kv_tokens=512,tokens_per_step=7 --db t.db $common >/dev/null
+"$assay" run -q -m tiny,name=other --kv-memory 256K --token-budget 7 --db t.db $common >/dev/null
 run_tiny $common --max_gen_toks 8 >/dev/null
 count "nothing new"
 run_tiny $common --max_gen_toks 3 >/dev/null

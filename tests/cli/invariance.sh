@@ -15,12 +15,12 @@ run_as() { # run_as DB SPEC OPTIONS...: the rows of a run, without ids and times
 }
 run_as plain "" -t colors,say,tell
 wc -l <plain.rows
-run_as narrow ,tokens_per_step=7 -t colors,say,tell
-run_as wide ,tokens_per_step=4096 -t colors,say,tell
+run_as narrow "" --token-budget 7 -t colors,say,tell
+run_as wide "" --token_budget 4096 -t colors,say,tell
 run_as threads "" --threads 3 -t colors,say,tell
 run_as single "" --threads 1 -t colors,say,tell
 run_as order "" -t tell,say,colors
-run_as small ,kv_tokens=600 -t colors,say,tell
+run_as small "" --kv-memory 300K -t colors,say,tell
 run_as apart "" -t colors --limit 9
 run_as apart "" -t say
 run_as apart "" -t tell,colors

@@ -25,7 +25,7 @@ rows() {
         order by 1, 2, 3" >$1.rows
 }
 mv assay.db one.db
-"$assay" run -q -m "$model",name=smol,tokens_per_step=64 --threads 1 -t truthfulqa_mc1,hellaswag --limit 2 --db two.db >/dev/null
+"$assay" run -q -m "$model",name=smol --token-budget 64 --threads 1 -t truthfulqa_mc1,hellaswag --limit 2 --db two.db >/dev/null
 "$assay" run -q -m "$model",name=smol -t hellaswag,truthfulqa_mc1 --limit 4 --db two.db >two.txt
 cmp run.txt two.txt && echo "the same table"
 rows one

@@ -548,6 +548,64 @@ static void attention(void)
     }
 }
 
+/* ---- Copied positions ---- */
+
+/* A cache of one layer behind another, written through the level's own operations, so that the test
+ * knows no layout. */
+enum { COPY_G = 2, COPY_H = 4, COPY_S = 20, COPY_P = 16, COPY_PAGES = 4 };
+
+static struct batch page_batch(int32_t *tables, int page, int first)
+{
+    static const int32_t positions[COPY_P] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    static const int32_t sequences[COPY_P] = {0};
+    tables[page] = page;
+    return (struct batch){.n_rows = COPY_P - first,
+                          .positions = positions + first,
+                          .sequences = sequences,
+                          .page_table = tables + page,
+                          .n_sequences = 1,
+                          .max_pages = 1};
+}
+
+/* Page 1 gets the first 5 positions of page 0, page 3 then all of page 1: they answer like page 2,
+ * to which the same rows are written. */
+static void copied_positions(void)
+{
+    enum { ROW = COPY_G * COPY_S, N = 5, LAYER = 1, ANSWERS = COPY_P * COPY_H * COPY_S };
+    float *k = random_floats(2 * COPY_P * ROW), *v = random_floats(2 * COPY_P * ROW);
+    float *q = random_floats(ANSWERS), *want = floats(ANSWERS), *got = floats(ANSWERS);
+    const struct kv_copy copies[] = {{0, 1, N}, {1, 3, COPY_P}};
+    int32_t tables[COPY_PAGES];
+    FOR_LEVELS(l)
+    {
+        const struct kernels *t = &l->k[1];
+        struct kv_cache kv = {NULL, LAYER + 1, COPY_G, COPY_S, COPY_P, COPY_PAGES};
+        size_t bytes = sizeof(float) * (LAYER + 1) * COPY_PAGES * COPY_P * 2 * ROW;
+        kv.data = t->buffer_new(t->dev, bytes);
+        memset(kv.data, 0, bytes);
+        tool_shape("kv_copy");
+        for (int page = 0; page < 3; page++) {
+            struct batch b = page_batch(tables, page, 0), rest = page_batch(tables, page, N);
+            size_t from = page == 1 ? COPY_P * ROW : 0, at = (COPY_P + N) * ROW;
+            t->kv_write(t->dev, &kv, LAYER, k + from, v + from, &b);
+            if (page == 2)
+                t->kv_write(t->dev, &kv, LAYER, k + at, v + at, &rest);
+        }
+        t->kv_copy(t->dev, &kv, LAYER, copies, 2);
+        struct batch b = page_batch(tables, 2, 0);
+        t->attention(t->dev, want, q, &kv, LAYER, &b, COPY_H, 0.2f);
+        for (int page = 1; page < COPY_PAGES; page += 2) {
+            b = page_batch(tables, page, 0);
+            t->attention(t->dev, got, q, &kv, LAYER, &b, COPY_H, 0.2f);
+            tool_same_bits(want, got, ANSWERS, "page %d", page);
+        }
+        t->buffer_free(t->dev, kv.data);
+    }
+    float *all[] = {k, v, q, want, got};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        floats_free(all[i]);
+}
+
 /* ---- Log-probabilities ---- */
 
 /* Per row the bound of a logit. */
@@ -831,6 +889,7 @@ int main(int argc, char **argv)
         {"round_to", round_to},
         {"embed_and_gather", embed_and_gather},
         {"attention", attention},
+        {"copied_positions", copied_positions},
         {"logprobs", logprobs},
         {"logprobs_edges", logprobs_edges},
         {"logprobs_top", logprobs_top},
