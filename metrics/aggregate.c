@@ -22,6 +22,7 @@ static const struct metric_info metrics[] = {
     {"word_perplexity", AGGREGATE_WEIGHTED_PERPLEXITY, false, false},
     {"byte_perplexity", AGGREGATE_WEIGHTED_PERPLEXITY, false, false},
     {"bits_per_byte", AGGREGATE_BITS_PER_BYTE, false, false},
+    {"pass_at_1", AGGREGATE_MEAN, true, false},
     {"pass@k", AGGREGATE_MEAN, true, false}, /* 0/1 only with one sample a document */
 };
 enum { N_METRICS = sizeof metrics / sizeof *metrics };

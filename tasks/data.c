@@ -117,13 +117,14 @@ static int set_columns(struct arena *a, struct data_spec *spec, const struct val
 
 static int check_candidate_keys(const struct value *c, const char *where, struct error *err)
 {
-    static const char *const names[] = {"file",  "format", "columns", "lines_per_row",
-                                        "field", "as",     "note",    "use_split"};
+    static const char *const names[] = {"file", "format", "columns", "lines_per_row", "field",
+                                        "each", "rows",   "as",      "note",          "use_split"};
     for (size_t i = 0; i < c->dict.n; i++) {
         if (!key_is_one_of(c->dict.entries[i].key, names, sizeof names / sizeof *names))
             return error_set(err, E_INPUT,
                              "%s: an entry of data_files has an unknown key; there are file, "
-                             "format, columns, lines_per_row, field, as, note and use_split",
+                             "format, columns, lines_per_row, field, each, rows, as, note and "
+                             "use_split",
                              where);
     }
     return 0;
@@ -141,6 +142,22 @@ static const char *expand(struct opening *op, const char *name)
                         at + sizeof word - 1);
 }
 
+/* rows: [from, end], as a Python slice. */
+static int set_rows(struct data_spec *spec, const struct value *v, const char *where,
+                    struct error *err)
+{
+    const struct value *from = NULL, *end = NULL;
+    if (v->type == VALUE_LIST && v->list.n == 2)
+        from = v->list.items[0], end = v->list.items[1];
+    if (!from || from->type != VALUE_INT || end->type != VALUE_INT || from->i < 0 ||
+        end->i <= from->i)
+        return error_set(err, E_INPUT,
+                         "%s: rows must be [FROM, END], of which END is no row any more", where);
+    spec->first_row = from->i;
+    spec->end_row = end->i;
+    return 0;
+}
+
 static int candidate_details(struct opening *op, const struct value *c, struct data_spec *spec,
                              struct error *err)
 {
@@ -151,12 +168,16 @@ static int candidate_details(struct opening *op, const struct value *c, struct d
     if ((r = dict_str(c, "format", NULL, op->where, &format, err)) < 0 ||
         (r = dict_int(c, "lines_per_row", 1, op->where, &lines, err)) < 0 ||
         (r = dict_str(c, "field", NULL, op->where, &spec->field, err)) < 0 ||
+        (r = dict_str(c, "each", NULL, op->where, &spec->each, err)) < 0 ||
         (format && (r = set_format(spec, format, op->where, err)) < 0))
         return r;
     if (lines < 1 || lines > 1000)
         return error_set(err, E_INPUT, "%s: lines_per_row must be from 1 to 1000", op->where);
     spec->lines_per_row = (int)lines;
     const struct value *columns = dict_get(c, "columns"), *as = dict_get(c, "as");
+    const struct value *rows = dict_get(c, "rows");
+    if (rows && (r = set_rows(spec, rows, op->where, err)) < 0)
+        return r;
     if (columns && (r = set_columns(a, spec, columns, op->where, err)) < 0)
         return r;
     if (!as)

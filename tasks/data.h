@@ -14,8 +14,9 @@
  *         - {use_split: validation}             # stands in, and a note says so
  *
  * A candidate's keys: file; format (json, csv, tsv, text, pages; else by the file's ending);
- * columns (of a CSV file without a header row); lines_per_row (text); field (JSON); as (a built-in
- * that turns the file's layout into the schema the templates expect); note (shown to the user).
+ * columns (of a CSV file without a header row); lines_per_row (text); field and each (JSON); rows
+ * ([10, 510]: some of the file's, as a Python slice); as (a built-in that turns the file's layout
+ * into the schema the templates expect); note (shown to the user).
  * "{dataset_name}" in a file's name stands for the definition's dataset_name.
  *
  * Files are looked for relative to each data folder (--data), to the definition's folder and to

@@ -11,6 +11,12 @@
 
 struct extent {
     size_t from, to; /* bytes of the file's text */
+    size_t parent;   /* of a row of `each`: 1 + the index of its file's parent; else 0 */
+};
+
+/* An object whose list's elements are rows. */
+struct parent {
+    struct extent object, list;
 };
 
 struct extents {
@@ -23,6 +29,10 @@ struct data_file {
     struct mapping mapping; /* of a plain file; else the text lives in the data set's arena */
     struct str text;        /* unpacked, without a byte order mark */
     struct extents rows;
+    struct {
+        struct parent *items;
+        size_t n, cap;
+    } parents;
     const char **columns; /* CSV: the file's own header, or the spec's */
     size_t n_columns;
     size_t first_row; /* index of its first row in the data set */
@@ -112,21 +122,22 @@ static size_t skip_json_value(struct str s, size_t i)
 
 static void add_row(struct data_file *f, size_t from, size_t to)
 {
-    *ARRAY_PUSH(&f->rows) = (struct extent){from, to};
+    *ARRAY_PUSH(&f->rows) = (struct extent){from, to, 0};
 }
 
-/* The elements of the list that opens at i. */
-static int index_json_list(struct data_file *f, size_t i, struct error *err)
+/* The elements of the list that opens at i and must end before byte `limit`; *end is behind it. */
+static int index_json_list(struct data_file *f, size_t i, size_t limit, size_t *end,
+                           struct error *err)
 {
-    struct str s = f->text;
+    struct str s = str_slice(f->text, 0, limit);
     size_t start = i;
     i = skip_space(s, i + 1);
     while (i < s.n && s.p[i] != ']') {
-        size_t end = skip_json_value(s, i);
-        if (end == i)
+        size_t behind = skip_json_value(s, i);
+        if (behind == i)
             return fault(f, i, "a value of the JSON list is missing here", err);
-        add_row(f, i, end);
-        i = skip_space(s, end);
+        add_row(f, i, behind);
+        i = skip_space(s, behind);
         if (i < s.n && s.p[i] == ',')
             i = skip_space(s, i + 1);
         else if (i < s.n && s.p[i] != ']')
@@ -135,6 +146,7 @@ static int index_json_list(struct data_file *f, size_t i, struct error *err)
     if (i >= s.n)
         return fault(f, start, "the JSON list that starts here does not end: the file is cut off",
                      err);
+    *end = i + 1;
     return 0;
 }
 
@@ -181,9 +193,31 @@ static int index_json_stream(struct data_file *f, size_t i)
     return 0;
 }
 
-static int index_json(const struct data_spec *spec, struct data_file *f, struct error *err)
+/* In place of each row the elements of its list `name`. */
+static int index_elements(struct data_file *f, const char *name, struct error *err)
 {
-    size_t i = skip_space(f->text, 0);
+    struct extents objects = f->rows;
+    int r = 0;
+    f->rows = (struct extents){0};
+    for (size_t k = 0; k < objects.n && r == 0; k++) {
+        struct extent object = objects.items[k], list = {0};
+        list.from = find_member(str_slice(f->text, 0, object.to), object.from, name);
+        size_t first = f->rows.n;
+        if (list.from == SIZE_MAX || list.from >= object.to || f->text.p[list.from] != '[')
+            r = error_set(err, E_INPUT, "%s:%zu: the object should have a list named \"%s\"",
+                          f->path, line_of(f->text, object.from), name);
+        else if ((r = index_json_list(f, list.from, object.to, &list.to, err)) == 0)
+            *ARRAY_PUSH(&f->parents) = (struct parent){object, list};
+        for (size_t i = first; i < f->rows.n; i++)
+            f->rows.items[i].parent = f->parents.n;
+    }
+    free(objects.items);
+    return r;
+}
+
+static int index_json_rows(const struct data_spec *spec, struct data_file *f, struct error *err)
+{
+    size_t i = skip_space(f->text, 0), end;
     if (spec->field) {
         i = find_member(f->text, i, spec->field);
         if (i == SIZE_MAX || i >= f->text.n || f->text.p[i] != '[')
@@ -192,8 +226,19 @@ static int index_json(const struct data_spec *spec, struct data_file *f, struct 
                              f->path, spec->field);
     }
     if (i < f->text.n && f->text.p[i] == '[')
-        return index_json_list(f, i, err);
+        return index_json_list(f, i, f->text.n, &end, err);
     return index_json_stream(f, i);
+}
+
+static int index_json(struct dataset *d, struct data_file *f, struct error *err)
+{
+    int r = index_json_rows(&d->spec, f, err);
+    for (const char *p = d->spec.each; r == 0 && p && *p;) {
+        size_t n = strcspn(p, ".");
+        r = index_elements(f, arena_copy(&d->arena, p, n), err);
+        p += n + (p[n] == '.');
+    }
+    return r;
 }
 
 static int index_csv(struct dataset *d, struct data_file *f, struct error *err)
@@ -308,7 +353,7 @@ static int index_file(struct dataset *d, struct data_file *f, struct error *err)
 {
     switch (d->spec.format) {
     case DATA_JSON:
-        return index_json(&d->spec, f, err);
+        return index_json(d, f, err);
     case DATA_CSV:
         return index_csv(d, f, err);
     case DATA_TEXT:
@@ -414,6 +459,22 @@ static int infer_types(struct dataset *d, struct error *err)
     return r;
 }
 
+/* Keeps the rows that the spec names. */
+static int select_rows(const struct data_spec *spec, struct data_file *f, struct error *err)
+{
+    size_t from = (size_t)spec->first_row, end = (size_t)spec->end_row;
+    if (end == 0)
+        return 0;
+    if (end > f->rows.n)
+        return error_set(err, E_INPUT,
+                         "%s: the file has %zu rows, and rows %zu to %zu are asked for: it is cut "
+                         "off, or another edition",
+                         f->path, f->rows.n, from, end - 1);
+    f->rows.n = end - from;
+    memmove(f->rows.items, f->rows.items + from, f->rows.n * sizeof *f->rows.items);
+    return 0;
+}
+
 int dataset_open(const struct data_spec *spec, struct dataset **ret, struct error *err)
 {
     struct dataset *d = mem_alloc(1, sizeof *d);
@@ -425,7 +486,8 @@ int dataset_open(const struct data_spec *spec, struct dataset **ret, struct erro
         struct data_file *f = &d->files[k];
         f->path = arena_printf(&d->arena, "%s", spec->paths[k]);
         f->first_row = d->n_rows;
-        if ((r = read_file(d, f, err)) == 0 && (r = index_file(d, f, err)) == 0)
+        if ((r = read_file(d, f, err)) == 0 && (r = index_file(d, f, err)) == 0 &&
+            (r = select_rows(spec, f, err)) == 0)
             d->n_rows += f->rows.n;
     }
     if (r == 0 && d->n_rows == 0)
@@ -447,6 +509,7 @@ void dataset_close(struct dataset *d)
     for (size_t k = 0; k < d->n_files; k++) {
         mapping_close(&d->files[k].mapping);
         free(d->files[k].rows.items);
+        free(d->files[k].parents.items);
     }
     arena_free(&d->arena);
     free(d);
@@ -473,11 +536,10 @@ const char *dataset_where(const struct dataset *d, struct arena *a, int64_t i)
     return arena_printf(a, "%s:%zu", f->path, line_of(f->text, row.from));
 }
 
-static int json_row(const struct data_file *f, struct arena *a, struct extent row,
-                    const struct value **ret, struct error *err)
+static int json_object(const struct data_file *f, struct arena *a, struct extent row,
+                       struct str text, struct value **ret, struct error *err)
 {
     struct value *v;
-    struct str text = str_slice(f->text, row.from, row.to);
     if (json_parse(a, text, f->path, &v, err) < 0) { /* counting lines is only worth it now */
         const char *where = arena_printf(a, "%s:%zu", f->path, line_of(f->text, row.from));
         return json_parse(a, text, where, &v, err);
@@ -487,6 +549,39 @@ static int json_row(const struct data_file *f, struct arena *a, struct extent ro
                          f->path, line_of(f->text, row.from), value_type_name(v));
     *ret = v;
     return 0;
+}
+
+/* What a row of `each` has from the objects around it. Their lists are not parsed: they may hold
+ * the whole file. */
+static int inherit(const struct data_file *f, struct arena *a, size_t parent, struct value *row,
+                   struct error *err)
+{
+    while (parent) {
+        const struct parent *p = &f->parents.items[parent - 1];
+        struct value *outer;
+        struct str head = str_cat(a, str_slice(f->text, p->object.from, p->list.from), STR("[]"));
+        struct str text = str_cat(a, head, str_slice(f->text, p->list.to, p->object.to));
+        int r = json_object(f, a, p->object, text, &outer, err);
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < outer->dict.n; i++)
+            if (!dict_find(row, outer->dict.entries[i].key))
+                dict_put(a, row, outer->dict.entries[i].key, outer->dict.entries[i].value);
+        parent = p->object.parent;
+    }
+    return 0;
+}
+
+static int json_row(const struct data_file *f, struct arena *a, struct extent row,
+                    const struct value **ret, struct error *err)
+{
+    struct value *v = NULL;
+    int r = json_object(f, a, row, str_slice(f->text, row.from, row.to), &v, err);
+    if (r == 0)
+        r = inherit(f, a, row.parent, v, err);
+    if (r == 0)
+        *ret = v;
+    return r;
 }
 
 static struct value *typed_cell(const struct column_type *type, struct arena *a, struct str cell)
@@ -574,6 +669,12 @@ void dataset_hash(const struct dataset *d, struct hasher *h)
     snprintf(how, sizeof how, "%d %d %d %d %s %s", (int)s->format, s->delimiter, s->infer,
              s->lines_per_row, s->field ? s->field : "", s->as_name ? s->as_name : "");
     hasher_field(h, str_of(how));
+    if (s->each)
+        hasher_field(h, str_of(s->each));
+    if (s->end_row) {
+        snprintf(how, sizeof how, "%lld %lld", (long long)s->first_row, (long long)s->end_row);
+        hasher_field(h, str_of(how));
+    }
     for (int c = 0; c < s->n_columns; c++)
         hasher_field(h, str_of(s->columns[c]));
     for (size_t k = 0; k < d->n_files; k++)

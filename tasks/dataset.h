@@ -34,11 +34,16 @@ struct data_spec {
     char delimiter;             /* DATA_CSV: ',' or '\t', ... */
     const char *const *columns; /* DATA_CSV: names, when the file has no header row; else NULL */
     int n_columns;
-    bool infer;          /* DATA_CSV: numbers, booleans and missing values are told from text,
-                            column by column, as pandas does; else every cell is text */
-    int lines_per_row;   /* DATA_TEXT: 1 if 0 */
-    const char *field;   /* DATA_JSON: the rows are this member of one object; NULL: the file */
-    const char *as_name; /* a layout of functions.h that rows are put through, or NULL */
+    bool infer;        /* DATA_CSV: numbers, booleans and missing values are told from text,
+                          column by column, as pandas does; else every cell is text */
+    int lines_per_row; /* DATA_TEXT: 1 if 0 */
+    const char *field; /* DATA_JSON: the rows are this member of one object; NULL: the file */
+    const char *each;  /* DATA_JSON: "paragraphs.qas": not the objects are the rows, but the
+                          elements of their list of that name, of lists in lists; a row has the
+                          fields of the objects around it too, its own first. NULL: the objects */
+    int64_t first_row, end_row; /* of these rows those from first_row up to, without, end_row;
+                                   end_row 0: all */
+    const char *as_name;        /* a layout of functions.h that rows are put through, or NULL */
     document_function *as;
 };
 

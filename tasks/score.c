@@ -323,6 +323,13 @@ static int score_exact_match(struct work *w, const struct measure *m, const stru
     return 0;
 }
 
+/* HumanEval's function names its scores pass@k; MBPP's, pass_at_1, is named itself. */
+static const char *pass_name(const struct work *w, const struct measure *m, int64_t k)
+{
+    return strcmp(m->name, "pass_at_1") == 0 ? m->name
+                                             : arena_printf(w->a, "pass@%lld", (long long)k);
+}
+
 /* code_eval: the candidate, a newline, the tests; pass@k for each k that is not above the number
  * of candidates. */
 static int score_pass_at_k(struct work *w, const struct measure *m, const struct value *gold)
@@ -349,8 +356,7 @@ static int score_pass_at_k(struct work *w, const struct measure *m, const struct
                             (long long)w->q->doc_id);
     for (int i = 0; i < m->n_ks; i++)
         if (m->ks[i] <= n)
-            add_score(w, arena_printf(w->a, "pass@%lld", (long long)m->ks[i]),
-                      pass_at_k(n, correct, m->ks[i]), 1);
+            add_score(w, pass_name(w, m, m->ks[i]), pass_at_k(n, correct, m->ks[i]), 1);
     return 0;
 }
 
@@ -473,7 +479,7 @@ static const struct process processes[] = {
      process_rolling},
     {NULL, OUTPUT_MULTIPLE_CHOICE,
      "acc acc_norm acc_bytes acc_mutual_info exact_match brier_score ", process_multiple_choice},
-    {NULL, OUTPUT_GENERATE_UNTIL, "exact_match pass_at_k ", process_generate_until},
+    {NULL, OUTPUT_GENERATE_UNTIL, "exact_match pass_at_1 pass_at_k ", process_generate_until},
     {"truthfulqa_mc2", OUTPUT_MULTIPLE_CHOICE, "acc ", process_truthfulqa_mc2},
     {"wikitext", OUTPUT_LOGLIKELIHOOD_ROLLING, "word_perplexity byte_perplexity bits_per_byte ",
      process_wikitext},

@@ -118,6 +118,17 @@ static int read_pass_at_k(const struct task *t, const struct task_metric *m, str
     return 0;
 }
 
+static int read_pass_at_1(const struct task *t, const struct task_metric *m, struct scoring *s,
+                          struct measure *ret, struct error *err)
+{
+    static const int64_t one = 1;
+    (void)t, (void)m, (void)err;
+    ret->ks = &one;
+    ret->n_ks = 1;
+    s->runs_code = true;
+    return 0;
+}
+
 static const struct {
     const char *name, *arguments;
     int (*read)(const struct task *t, const struct task_metric *m, struct scoring *s,
@@ -125,6 +136,7 @@ static const struct {
 } with_arguments[] = {
     {"exact_match", "regexes_to_ignore ignore_case ignore_punctuation ignore_numbers ",
      read_exact_match},
+    {"pass_at_1", "", read_pass_at_1},
     {"pass_at_k", "k ", read_pass_at_k},
 };
 
@@ -149,18 +161,34 @@ static int read_arguments(const struct task *t, const struct task_metric *m, str
     return r;
 }
 
+/* Metrics that a definition names as `!function assay.NAME`, and the row of the metrics' table. */
+static const struct {
+    const char *name, *row;
+} function_metrics[] = {
+    {"pass_at_1", "pass_at_1"},
+    {"pass_at_k", "pass@k"},
+};
+
+static const char *function_metric(const char *name)
+{
+    for (size_t i = 0; i < sizeof function_metrics / sizeof *function_metrics; i++)
+        if (strcmp(function_metrics[i].name, name) == 0)
+            return function_metrics[i].row;
+    return NULL;
+}
+
 static int read_metric(const struct task *t, const struct task_metric *m, struct scoring *s,
                        struct error *err)
 {
     const char *known = s->process->metrics;
-    const char *row = strcmp(m->name, "pass_at_k") == 0 ? "pass@k" : m->name;
-    if (!lists(known, str_of(m->name)) || m->is_function != (row != m->name))
+    const char *row = function_metric(m->name);
+    if (!lists(known, str_of(m->name)) || m->is_function != (row != NULL))
         return error_set(err, E_INPUT,
                          "%s:%d: task \"%s\": metric \"%.100s\" is not computed for its "
-                         "output_type; there are %s(pass_at_k is written !function "
-                         "assay.pass_at_k)",
+                         "output_type; there are %s(pass_at_1 and pass_at_k are "
+                         "written !function assay.pass_at_k)",
                          t->file, m->line, t->info.name, m->name, known);
-    const char *how = aggregation_name(metric_find(row)->aggregation);
+    const char *how = aggregation_name(metric_find(row ? row : m->name)->aggregation);
     if (m->aggregation && strcmp(m->aggregation, how) != 0)
         return error_set(err, E_INPUT,
                          "%s:%d: task \"%s\": metric \"%s\" is aggregated by %s, not by \"%.100s\"",

@@ -29,25 +29,40 @@ static struct value *without_system(struct arena *a, const struct value *message
     return rest;
 }
 
-/* Cuts behind the last message, whose end the template has closed (transformers'
- * continue_final_message): white space at its end stays where the template kept it. */
-static int cut_behind_final(const struct value *messages, struct str *text, struct error *err)
+/* transformers' continue_final_message: the last message is rendered with this behind it, and the
+ * text is cut there. White space at the message's end stays where the template keeps it: a template
+ * that trims takes the tag's own space too. */
+static const struct str final_tag = {"CONTINUE_FINAL_MESSAGE_TAG ", 27};
+
+static const struct value *with_tag(struct arena *a, const struct value *messages)
 {
-    const struct value *last = messages->list.n ? messages->list.items[messages->list.n - 1] : NULL;
-    const struct value *content = dict_get(last, "content");
-    struct str want = content && content->type == VALUE_STR ? content->s : STR("");
-    struct str core = utf8_strip(want, STRIP_BOTH, NULL);
+    struct value *tagged = value_list(a);
+    for (size_t i = 0; i < messages->list.n; i++) {
+        struct value *m = messages->list.items[i], *content = dict_get(m, "content");
+        if (i + 1 == messages->list.n && content && content->type == VALUE_STR) {
+            m = value_clone(a, m);
+            dict_set(a, m, "content", value_str(a, str_cat(a, content->s, final_tag)));
+        }
+        list_push(a, tagged, m);
+    }
+    return tagged;
+}
+
+static int cut_at_tag(struct str *text, struct error *err)
+{
+    struct str bare = str_slice(final_tag, 0, final_tag.n - 1);
     size_t at = SIZE_MAX;
-    for (size_t next = 0; (next = str_find(*text, core, next)) != SIZE_MAX && next < text->n;)
-        at = next++;
-    if (core.n == 0 || at == SIZE_MAX)
+    for (size_t next = 0; (next = str_find(*text, bare, next)) != SIZE_MAX; next++)
+        at = next;
+    if (at == SIZE_MAX)
         return error_set(err, E_INPUT,
                          "the chat template does not show the last message's text, so that it "
                          "cannot be continued; run without gen_prefix or without "
                          "--apply_chat_template");
-    struct str left = utf8_strip(want, STRIP_LEFT, NULL);
-    bool kept = left.n == want.n && str_eq(str_slice(*text, at, at + left.n), want);
-    *text = str_slice(*text, 0, at + (kept ? left.n : core.n));
+    bool kept = str_starts(str_slice(*text, at, text->n), final_tag);
+    *text = str_slice(*text, 0, at);
+    if (!kept)
+        *text = utf8_strip(*text, STRIP_RIGHT, NULL);
     return 0;
 }
 
@@ -57,6 +72,8 @@ int chat_render(const struct jinja *template, const struct tokenizer_info *info,
 {
     struct str text;
     struct error first = {0};
+    if (continue_final)
+        messages = with_tag(a, messages);
     int r = render(template, info, a, messages, add_generation_prompt, &text, &first);
     if (r < 0) {
         struct value *rest = without_system(a, messages);
@@ -64,9 +81,8 @@ int chat_render(const struct jinja *template, const struct tokenizer_info *info,
             return error_set(err, r, "%s", first.msg);
         if ((r = render(template, info, a, rest, add_generation_prompt, &text, err)) < 0)
             return r;
-        messages = rest;
     }
-    if (continue_final && (r = cut_behind_final(messages, &text, err)) < 0)
+    if (continue_final && (r = cut_at_tag(&text, err)) < 0)
         return r;
     *ret = text;
     return 0;

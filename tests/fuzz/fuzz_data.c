@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct data_spec specs[] = {
         {.format = DATA_JSON},
         {.format = DATA_JSON, .field = "a"},
+        {.format = DATA_JSON, .each = "a.b"},
         {.format = DATA_CSV, .delimiter = ','},
         {.format = DATA_CSV, .delimiter = '\t', .infer = true},
         {.format = DATA_TEXT, .lines_per_row = 3},

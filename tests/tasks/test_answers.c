@@ -202,6 +202,20 @@ static void humaneval(void)
     for_documents("humaneval", 6, solution_passes);
 }
 
+static void program_passes(const struct task *t, const struct asked *q)
+{
+    if (q->doc_id % 25)
+        return;
+    struct str code = dict_get(q->doc, "code")->s;
+    EXPECT_NEAR(text_score(t, q, code, "pass_at_1", "none"), 1, 0);
+    EXPECT_NEAR(text_score(t, q, STR("pass"), "pass_at_1", "none"), 0, 0);
+}
+
+static void mbpp(void)
+{
+    for_documents("mbpp", -1, program_passes);
+}
+
 /* What is asked is detokenized, what is counted is not. */
 static void page_is_counted(const struct task *t, const struct asked *q)
 {
@@ -227,4 +241,5 @@ static void frees(void)
 
 CHECK_MAIN({"arc50 as lm-evaluation-harness scores it", arc50},
            {"multiple choice", multiple_choice}, {"truthfulqa_mc2", truthfulqa_mc2},
-           {"gsm8k", gsm8k}, {"humaneval", humaneval}, {"wikitext", wikitext}, {"frees", frees})
+           {"gsm8k", gsm8k}, {"humaneval", humaneval}, {"mbpp", mbpp}, {"wikitext", wikitext},
+           {"frees", frees})

@@ -49,9 +49,9 @@ static void finds_built_in_tasks(void)
         tags += strcmp(list[i].kind, "tag") == 0;
         EXPECT(list[i].description[0] != '\0');
     }
-    EXPECT_INT(tasks, 57 + 9);
-    EXPECT_INT(groups, 5);
-    EXPECT_INT(tags, 4 + 4); /* ai2_arc, multiple_choice, truthfulqa, math_word_problems; MMLU's */
+    EXPECT(tasks >= 57 + 9);
+    EXPECT(groups >= 5);
+    EXPECT(tags >= 4 + 4); /* ai2_arc, multiple_choice, truthfulqa, math_word_problems; MMLU's */
     catalog_close(c);
 }
 

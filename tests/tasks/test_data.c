@@ -127,6 +127,42 @@ static void says_where_json_is_damaged(void)
     EXPECT_ERROR(dataset_open(&json, &d, &err), &err, E_IO, missing);
 }
 
+static void reads_lists_of_objects(void)
+{
+    const struct data_spec spec = {.format = DATA_JSON, .each = "parts.qs", .field = "data"};
+    const char *const rows[] = {
+        "{\"q\": 1, \"text\": \"p\", \"qs\": [], \"title\": \"A\", \"parts\": []}",
+        "{\"q\": 2, \"title\": \"own\", \"text\": \"p\", \"qs\": [], \"parts\": []}",
+        "{\"q\": 3, \"text\": \"r\", \"qs\": [], \"parts\": [], \"title\": \"B\"}", NULL};
+    struct str text = STR("{\"data\": [\n"
+                          "{\"title\": \"A\", \"parts\": [{\"text\": \"p\", \"qs\": [{\"q\": 1},\n"
+                          "{\"q\": 2, \"title\": \"own\"}]}, {\"text\": \"none\", \"qs\": []}]},\n"
+                          "{\"parts\": [{\"text\": \"r\", \"qs\": [{\"q\": 3}]}], "
+                          "\"title\": \"B\"}]}");
+    expect_rows(spec, "nested.json", text, rows);
+    struct dataset *d = open_spec(spec, "nested.json", text);
+    EXPECT(str_ends(str_of(dataset_where(d, &arena, 1)), STR("nested.json:3")));
+    dataset_close(d);
+    const struct data_spec some = {
+        .format = DATA_JSON, .each = "parts.qs", .field = "data", .first_row = 1, .end_row = 2};
+    expect_rows(some, "nested.json", text, (const char *const[]){rows[1], NULL});
+    static const struct {
+        const char *text, *words;
+        int64_t end;
+    } bad[] = {
+        {"{\"data\": [{\"parts\": 3}]}",
+         "bad.json:1: the object should have a list named \"parts\"", 0},
+        {"{\"data\": [{\"parts\": [{\"qs\": [1}]}]}", "bad.json:1: the JSON list", 0},
+        {"{\"data\": [{\"parts\": [{\"qs\": [{}]}]}]}", "has 1 rows, and rows 0 to 2 are asked", 3},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const char *path = folder_write("bad.json", str_of(bad[i].text));
+        struct data_spec s = spec;
+        s.paths = &path, s.n_paths = 1, s.end_row = bad[i].end;
+        EXPECT_ERROR(dataset_open(&s, &d, &err), &err, E_INPUT, bad[i].words);
+    }
+}
+
 static void reads_tables(void)
 {
     const char *const plain[] = {"{\"q\": \"a, b\", \"n\": \"1\"}", "{\"q\": \"\", \"n\": \"02\"}",
@@ -197,7 +233,8 @@ static void files_follow_each_other(void)
 }
 
 CHECK_MAIN({"csv as Python reads it", reads_csv_as_python_does}, {"JSON", reads_json},
-           {"damaged JSON", says_where_json_is_damaged}, {"CSV and TSV", reads_tables},
+           {"damaged JSON", says_where_json_is_damaged},
+           {"lists of objects", reads_lists_of_objects}, {"CSV and TSV", reads_tables},
            {"types of CSV columns", tells_types_of_columns},
            {"text and pages", reads_text_and_pages}, {"gzip", unpacks_gzip},
            {"several files", files_follow_each_other})

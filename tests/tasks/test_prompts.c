@@ -101,9 +101,8 @@ struct golden {
     const char *system, *hash;
 };
 
-static void check_goldens(const char *data, const struct golden *goldens, size_t n)
+static void check_goldens(const char *dir, const struct golden *goldens, size_t n)
 {
-    const char *dir = check_shared(data);
     if (!dir)
         return;
     for (size_t i = 0; i < n; i++) {
@@ -156,8 +155,64 @@ static void asks_as_the_reference_does(void)
         {"mmlu_anatomy", -1, -1, 0, NULL, "5b2a2c466539a500c1e352a036545c99"},
         {"mmlu_high_school_us_history", 5, 20, 2, NULL, "ad198d61c05e43a28686b39f3479461e"},
         {"mmlu_world_religions", 2, 20, 1, "S", "3a81c9ee0f1a731354fdc61b57291771"},
+        {"humaneval_instruct", -1, -1, 0, NULL, "a3d69d9f7e1cb87ed6255ac974bca142"},
+        {"humaneval_instruct", 2, -1, 1, NULL, "a97f917bcd677a3f2adcd35943690a9b"},
+        {"humaneval_instruct", 2, -1, 2, "Be brief.", "368c211af48de56ab90c1ca25076b45b"},
+        {"mbpp", -1, -1, 0, NULL, "8314b4bc78e42ccaa46ab994a7e03efe"},
+        {"mbpp", 2, -1, 1, NULL, "479c476a253ff95e9f10aacbbf8eb150"},
+        {"mbpp", 2, -1, 2, "Be brief.", "26fb27afdf620c79ff54da360ffd2e87"},
+        {"mbpp_instruct", -1, -1, 0, NULL, "f75551c3ed90b572da0dbe8723453259"},
+        {"mbpp_instruct", 2, -1, 1, NULL, "2c08f648709d553e26de2ac8036ca2b2"},
+        {"mbpp_instruct", 2, -1, 2, "Be brief.", "6757223757d166714557db02360a98d0"},
     };
-    check_goldens("data", goldens, sizeof goldens / sizeof *goldens);
+    check_goldens(check_shared("data"), goldens, sizeof goldens / sizeof *goldens);
+}
+
+/* Rows of our own, in the layout of data sets that are not at hand. */
+static void asks_of_our_rows_as_the_reference_does(void)
+{
+    static const struct golden goldens[] = {
+        {"boolq", -1, -1, 0, NULL, "aac684ff26a9161769181134219309a1"},
+        {"boolq", 3, -1, 0, NULL, "d33d43355690e9312912735ab39e75c1"},
+        {"boolq", 2, -1, 1, NULL, "6c34161d5eb25d7e056a38cf6f5d0e48"},
+        {"boolq", 2, -1, 2, "Be brief.", "0cc107d03ab2bc2f8279718e9f726776"},
+        {"piqa", -1, -1, 0, NULL, "2fed914a29811745434cad426e688da8"},
+        {"piqa", 3, -1, 0, NULL, "c67d633128ca5fe4ff2f23bc0fc91649"},
+        {"piqa", 2, -1, 1, NULL, "bf048f7bcb7190416e205b0563ca3990"},
+        {"piqa", 2, -1, 2, "Be brief.", "6b514ea85ed4590e0f0b7222148507ed"},
+        {"openbookqa", -1, -1, 0, NULL, "9a245989fa6fc53fdbcbf73d637ebde9"},
+        {"openbookqa", 3, -1, 0, NULL, "b436bb5171a89aecf2bee57a5ca510ea"},
+        {"openbookqa", 2, -1, 1, NULL, "5286b83dd99d3029cb891f2129993f35"},
+        {"openbookqa", 2, -1, 2, "Be brief.", "04397e8ba1559cb6acbe4bff10fdb0f1"},
+        {"lambada_openai", -1, -1, 0, NULL, "408d4341fea0e3f12ca0c555121e86c3"},
+        {"lambada_openai", 3, -1, 0, NULL, "308388d507e8c51259af0e09689c5cc6"},
+        {"lambada_openai", 2, -1, 1, NULL, "f52094666110b867db3f7a4f4bda58f4"},
+        {"lambada_openai", 2, -1, 2, "Be brief.", "fd7a6dfdcfa90514e4ace663e4317f2f"},
+        {"lambada_standard", -1, -1, 0, NULL, "3a9451b1184e9239c3493ee2edbd3c9e"},
+        {"lambada_standard", 3, -1, 0, NULL, "e0077cd4af95c93bff7a6fb5431cdd12"},
+        {"lambada_standard", 2, -1, 1, NULL, "d90a8e35f08a4a0baae20234f44345f8"},
+        {"lambada_standard", 2, -1, 2, "Be brief.", "62e0fe558115b6ef05d16710ca9aa8ab"},
+        {"triviaqa", -1, -1, 0, NULL, "192ff463beec284ab5f63199057a0ae3"},
+        {"triviaqa", 3, -1, 0, NULL, "4409366b3d29929e25109e9a9f161721"},
+        {"triviaqa", 2, -1, 1, NULL, "3212b245a11af9d4619f9ff0cf256dd1"},
+        {"triviaqa", 2, -1, 2, "Be brief.", "14c482e622de7fdc6d48b8ace50c5ded"},
+        {"nq_open", -1, -1, 0, NULL, "4e29dc610d5c7d0bee256a3e54dc5f0f"},
+        {"nq_open", 3, -1, 0, NULL, "6196e793af78e95b395eb66bedc48fd3"},
+        {"nq_open", 2, -1, 1, NULL, "72b1be862c623c35599d87b27cbb4b88"},
+        {"nq_open", 2, -1, 2, "Be brief.", "c39dc62e00518b91cf9ff76e166cb058"},
+        {"humaneval_plus", -1, -1, 0, NULL, "8be923ab6b2844a52d0e14ecd4044e59"},
+        {"humaneval_plus", 2, -1, 1, NULL, "47255172abe102372c0a5cb42d738e60"},
+        {"humaneval_plus", 2, -1, 2, "Be brief.", "228a158f22201d46e31ac9108f74e737"},
+        {"mbpp_plus", -1, -1, 0, NULL, "5b5125281d60bcb6892f049e048fc8f6"},
+        {"mbpp_plus", 2, -1, 1, NULL, "119fc291b2626b08898f460986965ec5"},
+        {"mbpp_plus", 2, -1, 2, "Be brief.", "b302f60b6c697c5dbe359b8755ceaf7c"},
+        {"mbpp_plus_instruct", -1, -1, 0, NULL, "0e229ffe58b3228e382decb094ec8c92"},
+        {"mbpp_plus_instruct", 2, -1, 1, NULL, "79682eecb307e0504f8f74047eb664c1"},
+        {"mbpp_plus_instruct", 2, -1, 2, "Be brief.", "f270965dec0460a0c2b9727b88586d19"},
+    };
+    char dir[4096];
+    snprintf(dir, sizeof dir, "%s/tests/tasks/rows", getenv("ASSAY_SOURCE"));
+    check_goldens(dir, goldens, sizeof goldens / sizeof *goldens);
 }
 
 /* ---- what this file's own documents show ---- */
@@ -462,7 +517,9 @@ static void says_what_is_wrong(void)
     close_task(&t);
 }
 
-CHECK_MAIN({"prompts of the reference", asks_as_the_reference_does}, {"prompts", builds_prompts},
+CHECK_MAIN({"prompts of the reference", asks_as_the_reference_does},
+           {"prompts of the reference on our rows", asks_of_our_rows_as_the_reference_does},
+           {"prompts", builds_prompts},
            {"no system message", sends_no_system_message_where_it_is_refused},
            {"limit", limits_documents}, {"few-shot draws", draws_do_not_depend_on_what_was_asked},
            {"damaged documents", damage_stays_where_it_is}, {"threads", scores_while_it_asks},
