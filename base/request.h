@@ -34,6 +34,8 @@ struct sampling {
     int64_t seed;
 };
 
+enum { REQUEST_TOP_MOST = 64 };
+
 struct request {
     enum request_kind kind;
     int64_t doc_id;          /* index of the document in its task's evaluation split */
@@ -45,6 +47,8 @@ struct request {
     int n_until;
     int max_gen_toks;         /* GENERATE_UNTIL: at most so many new tokens */
     struct sampling sampling; /* GENERATE_UNTIL */
+    int n_top;                /* LOGLIKELIHOOD*: each scored token by itself, and the n_top (up to
+                                 REQUEST_TOP_MOST)                most probable ones in its place; 0: neither */
 };
 
 enum finish_reason {
@@ -52,6 +56,11 @@ enum finish_reason {
     FINISH_EOS,    /* the model ended the text */
     FINISH_STOP,   /* a stop string appeared; it and what follows are cut off */
     FINISH_LENGTH, /* max_gen_toks or the context was used up */
+};
+
+struct token_chance {
+    int32_t token; /* -1: there is no further one */
+    double logprob_nats;
 };
 
 struct response {
@@ -68,6 +77,9 @@ struct response {
     int64_t time_ns;        /* from the engine's taking it to the response */
     const int32_t *tokens;  /* what the model saw: prompt, then continuation or generated */
     int n_tokens;
+    int n_top;                         /* as the request asked, no more than the model can; then: */
+    const struct token_chance *scored; /* [n_tokens_scored] */
+    const struct token_chance *top;    /* [n_tokens_scored, n_top], the most probable first */
     int error; /* 0, or the enum error_code of a request that failed alone */
     const char *error_msg;
 };

@@ -38,6 +38,8 @@ static const struct option run_options[] = {
     {OPTION_STR, 0, "system_instruction", "TEXT", &o.system_instruction,
      "comes first in every prompt"},
     {OPTION_COUNT, 0, "max_gen_toks", "N", &o.max_gen_toks, "new tokens at most [the task's]"},
+    {OPTION_COUNT, 0, "top_logprobs", "K", &o.n_top,
+     "keep each scored token and the K most probable, for assay compare [0]"},
     {OPTION_INT, 0, "seed", "N", &o.seed, "of the few-shot sampler [1234]"},
     {OPTION_GROUP, 0, "Where things are", NULL, NULL, NULL},
     {OPTION_LIST, 0, "data", "DIR", &o.data,
@@ -155,7 +157,7 @@ static int run_plan(struct backend *b, struct store *s, struct plan *p, struct p
         at[n] = i;
         leaves[n++] = p->items[i];
     }
-    struct runner_options ro = {.n_score_threads = o.score_threads};
+    struct runner_options ro = {.n_score_threads = o.score_threads, .n_top = o.n_top};
     progress_begin(progress, backend_info(b)->name, p->n_missing, p->n_stored);
     int r = p->n_missing ? runner_run(b, s, leaves, n, &ro, progress, err) : 0;
     progress_end(progress);
@@ -296,6 +298,9 @@ int cmd_run(int argc, char **argv, struct error *err)
                                       : "which model? give -m MODEL, a GGUF file or a "
                                         "Hugging Face folder%s",
                          positional.n ? positional.items[0] : "");
+    if (o.n_top > REQUEST_TOP_MOST)
+        return error_set(err, E_USAGE, "--top_logprobs=%d: there are %d at most", o.n_top,
+                         REQUEST_TOP_MOST);
     if ((r = check_models(&a, err)) < 0) {
         arena_free(&a);
         return r;

@@ -35,6 +35,7 @@ struct runner {
     struct planned *evaluations;
     int n_evaluations;
     struct progress *progress;
+    int n_top;
     struct job jobs[N_JOBS];
     struct queue idle, asked, answered, scored; /* each stage's input, named for what is in it */
     atomic_bool stop;                           /* a stage failed for good */
@@ -63,6 +64,8 @@ static void ask(struct runner *r, struct planned *e, int64_t doc)
         queue_push(&r->scored, index);
         return;
     }
+    for (int i = 0; i < j->asked.n_requests; i++)
+        j->asked.requests[i].n_top = r->n_top;
     j->responses = arena_array(&j->arena, (size_t)j->asked.n_requests, sizeof *j->responses);
     queue_push(&r->asked, index);
 }
@@ -104,6 +107,11 @@ static void submit(struct runner *r, int index)
         queue_push(&r->answered, index);
 }
 
+static const void *copy(struct arena *a, const void *p, size_t n)
+{
+    return arena_copy(a, p, n);
+}
+
 static void take_completion(struct runner *r, const struct completion *c)
 {
     int index = (int)(c->tag >> 32);
@@ -111,8 +119,13 @@ static void take_completion(struct runner *r, const struct completion *c)
     struct response *to = &j->responses[(uint32_t)c->tag];
     *to = c->response;
     to->text = str_copy(&j->arena, c->response.text);
-    to->tokens = (const int32_t *)arena_copy(&j->arena, c->response.tokens,
-                                             (size_t)c->response.n_tokens * sizeof(int32_t));
+    to->tokens =
+        copy(&j->arena, c->response.tokens, (size_t)c->response.n_tokens * sizeof(int32_t));
+    if (c->response.scored) {
+        size_t n = (size_t)c->response.n_tokens_scored, k = (size_t)c->response.n_top;
+        to->scored = copy(&j->arena, c->response.scored, n * sizeof *to->scored);
+        to->top = copy(&j->arena, c->response.top, n * k * sizeof *to->top);
+    }
     if (c->response.error)
         keep_error(j, c->response.error_msg ? c->response.error_msg : "the request failed");
     if (--j->n_pending == 0)
@@ -201,6 +214,9 @@ static struct request_row request_row(const struct asked *q, int i, const struct
         .finish = finish_name(a->finish),
         .tokens = a->tokens,
         .n_tokens = a->n_tokens,
+        .scored = a->scored,
+        .top = a->top,
+        .n_top = a->n_top,
     };
 }
 
@@ -323,6 +339,7 @@ int runner_run(struct backend *b, struct store *s, struct planned *evaluations, 
     r->evaluations = evaluations;
     r->n_evaluations = n;
     r->progress = p;
+    r->n_top = o->n_top;
     struct queue *queues[] = {&r->idle, &r->asked, &r->answered, &r->scored};
     for (int i = 0; i < 4; i++)
         queue_init(queues[i], N_JOBS);

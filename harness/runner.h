@@ -36,6 +36,7 @@ extern atomic_bool runner_interrupted;
 
 struct runner_options {
     int n_score_threads; /* 1 to 16; others count as the nearest */
+    int n_top;           /* see struct request: what log-likelihoods are asked for besides */
 };
 
 /* 0: every document is stored (some perhaps with an error: planned.n_failed). E_INTERRUPTED: what

@@ -76,11 +76,14 @@ void evaluation_describe(struct arena *a, const struct backend_info *m, const st
     identify(a, ret);
 }
 
-static int find_stored(struct planned *p, struct store *s, struct error *err)
+/* With `n_top`, only what has its most probable tokens, where its kind of request has them. */
+static int find_stored(struct planned *p, struct store *s, int n_top, struct error *err)
 {
     p->done = mem_alloc((size_t)p->info->n_eval / 8 + 1, 1);
     for (int64_t doc = 0; doc < p->info->n_eval; doc++) {
         int r = store_has_sample(s, p->id, doc, err);
+        if (r == 1 && n_top && p->info->kind != REQUEST_GENERATE_UNTIL)
+            r = store_has_top(s, p->id, doc, n_top, err);
         if (r < 0)
             return r;
         p->n_stored += r;
@@ -120,7 +123,7 @@ static int open_one(struct arena *a, struct planned *p, struct backend *b, struc
     if ((r = store_evaluation(s, &e, &p->id, err)) < 0 ||
         (r = store_run_evaluation(s, run, p->id, p->info->n_eval, err)) < 0)
         return r;
-    return find_stored(p, s, err);
+    return find_stored(p, s, o->n_top, err);
 }
 
 bool task_ref_below(const struct task_ref *refs, int ref, int group)

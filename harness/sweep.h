@@ -17,6 +17,7 @@ struct sweep_options {
     int seed;         /* of the few-shot sampler */
     int max_gen_toks; /* 0: as each task says */
     bool apply_chat_template, fewshot_as_multiturn, allow_unsandboxed;
+    int n_top; /* log-probabilities kept with each scored token; 0: none */
     int threads, token_budget, score_threads, bootstrap_iters;
     size_t kv_memory;  /* bytes; 0: the engine's choice */
     const char *dtype; /* of models whose spec names none; NULL: f32 */

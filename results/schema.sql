@@ -1,16 +1,17 @@
--- schema.sql: what an assay store holds, version 1. Read it from the top; it is the whole truth.
+-- schema.sql: what an assay store holds, version 2. Read it from the top; it is the whole truth.
 --
 -- A MODEL answers a TASK: that is an EVALUATION. It has one SAMPLE a document; a sample has the
 -- REQUESTS that were put to the model, each with its response, and the SCORES they earned.
 -- AGGREGATES are what tables show; they can be computed again from the scores, and every score of
 -- a multiple-choice task again from its requests, without the model. RUNS say who asked for what.
 --
--- The views at the end, v_scores, v_samples, v_requests, v_compare and v_groups, are made for
--- people's own SQL: their names and columns stay as they are from version to version, whatever
--- happens to the tables. Times are UTC in ISO 8601. Log-probabilities are natural logarithms.
+-- The views at the end, v_scores, v_samples, v_requests, v_compare, v_tokens, v_divergence and
+-- v_groups, are made for people's own SQL: their names and columns stay as they are from version
+-- to version, whatever happens to the tables. Times are UTC in ISO 8601. Log-probabilities are
+-- natural logarithms. A change here comes with a migrate_N.sql that turns version N - 1 into N.
 
 PRAGMA application_id = 1095979865;  -- "ASSY": tells a store from other SQLite files
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- Every text once, whoever refers to it: prompts, choices, responses, documents, definitions, and
 -- token ids as a JSON array. A sample that is replaced leaves its texts here.
@@ -59,7 +60,9 @@ CREATE TABLE evaluations (
     fewshot_as_multiturn INTEGER NOT NULL,      -- 0 or 1
     system_instruction   TEXT NOT NULL,
     created              TEXT NOT NULL,
-    last_used            TEXT NOT NULL          -- when a run last asked for it
+    last_used            TEXT NOT NULL,         -- when a run last asked for it
+    -- whose responses were scored again; NULL: the model was asked
+    source               INTEGER REFERENCES evaluations ON DELETE SET NULL
 );
 CREATE INDEX evaluations_by_model ON evaluations (model);
 CREATE INDEX evaluations_by_task ON evaluations (task);
@@ -99,6 +102,18 @@ CREATE TABLE requests (
     tokens             INTEGER REFERENCES texts,  --   that were scored or generated
     PRIMARY KEY (sample, position)
 ) WITHOUT ROWID;
+
+-- The scored tokens one by one, where a run asked for them (--top_logprobs): what two models make
+-- of the same text can be compared token by token. `place` counts from 0 in each request.
+CREATE TABLE token_logprobs (
+    sample   INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE,
+    position INTEGER NOT NULL,                  -- of the request
+    place    INTEGER NOT NULL,
+    token    INTEGER NOT NULL,
+    logprob  REAL NOT NULL,
+    top      TEXT NOT NULL,                     -- JSON: {token: logprob} of the most probable ones
+    PRIMARY KEY (sample, position, place)
+);
 
 -- What can be measured: a metric on the answers that a filter let through.
 CREATE TABLE measures (
@@ -246,6 +261,51 @@ JOIN samples sb ON sb.evaluation = eb.id AND sb.doc_id = sa.doc_id AND sb.doc = 
 JOIN scores ca ON ca.sample = sa.id
 JOIN scores cb ON cb.sample = sb.id AND cb.measure = ca.measure
 JOIN measures u ON u.id = ca.measure;
+
+-- One row for each scored token, where they were asked for. `remainder` is the probability of all
+-- tokens that `top` does not list.
+CREATE VIEW v_tokens AS
+SELECT e.id AS evaluation, m.label AS model, t.name AS task, e.num_fewshot AS num_fewshot,
+       s.doc_id AS doc_id, k.position AS position, k.place AS place, k.token AS token,
+       k.logprob AS logprob, k.top AS top,
+       max(1 - (SELECT sum(exp(j.value)) FROM json_each(k.top) j), 0) AS remainder,
+       s.id AS sample
+FROM token_logprobs k
+JOIN samples s ON s.id = k.sample
+JOIN evaluations e ON e.id = s.evaluation
+JOIN models m ON m.id = e.model
+JOIN tasks t ON t.id = e.task;
+
+-- One row for each token that two models both scored behind the same tokens. `kl` is the
+-- Kullback-Leibler divergence of B from A over the tokens whose probability both have, and all
+-- others as one: never more than the true one. Name both models in the WHERE clause.
+CREATE VIEW v_divergence AS
+SELECT ma.label AS model_a, mb.label AS model_b, ta.name AS task, ea.num_fewshot AS num_fewshot,
+       sa.doc_id AS doc_id, ka.position AS position, ka.place AS place, ka.token AS token,
+       ka.logprob AS logprob_a, kb.logprob AS logprob_b,
+       (SELECT sum(exp(la) * (la - lb)) + max(1 - sum(exp(la)), 1e-9)
+               * ln(max(1 - sum(exp(la)), 1e-9) / max(1 - sum(exp(lb)), 1e-9))
+        FROM (SELECT ja.value AS la, jb.value AS lb
+              FROM json_each(ka.top) ja JOIN json_each(kb.top) jb ON jb.key = ja.key
+              WHERE ja.key <> CAST(ka.token AS TEXT)
+              UNION ALL SELECT ka.logprob, kb.logprob)) AS kl,
+       (SELECT key FROM json_each(ka.top) LIMIT 1) = (SELECT key FROM json_each(kb.top) LIMIT 1)
+           AS same_top,
+       exp(kb.logprob) - exp(ka.logprob) AS probability_change,
+       ea.id AS evaluation_a, eb.id AS evaluation_b
+FROM token_logprobs ka
+JOIN samples sa ON sa.id = ka.sample
+JOIN evaluations ea ON ea.id = sa.evaluation
+JOIN models ma ON ma.id = ea.model
+JOIN tasks ta ON ta.id = ea.task
+JOIN models mb
+JOIN evaluations eb ON eb.model = mb.id AND eb.id <> ea.id
+JOIN tasks tb ON tb.id = eb.task AND tb.name = ta.name
+JOIN samples sb ON sb.evaluation = eb.id AND sb.doc_id = sa.doc_id AND sb.doc = sa.doc
+JOIN requests ra ON ra.sample = sa.id AND ra.position = ka.position
+JOIN requests rb ON rb.sample = sb.id AND rb.position = ka.position
+                AND rb.prompt_tokens IS ra.prompt_tokens AND rb.tokens IS ra.tokens
+JOIN token_logprobs kb ON kb.sample = sb.id AND kb.position = ka.position AND kb.place = ka.place;
 
 -- One row for each model, group and metric: the mean over the group's tasks.
 CREATE VIEW v_groups AS

@@ -1,6 +1,8 @@
 #include "results/store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,7 +10,7 @@
 #include "base/file.h"
 #include "results/store_sql.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define APPLICATION_ID 1095979865 /* as schema.sql sets it */
 #define BUSY_MS        5000       /* for a reader's checkpoint, or somebody's sqlite3 shell */
 
@@ -161,8 +163,8 @@ static int one_number(struct store *s, const char *query, int64_t *ret, struct e
     return r < 0 ? r : 0;
 }
 
-/* Is it a store, and one that we can read? *fresh: there is nothing in it yet. */
-static int check_schema(struct store *s, bool *fresh, struct error *err)
+/* Is it a store, and one that we can read? *version 0: there is nothing in it yet. */
+static int check_schema(struct store *s, int64_t *ret, struct error *err)
 {
     int64_t application = 0, version = 0, tables = 0;
     int r = one_number(s, "PRAGMA application_id", &application, err);
@@ -172,8 +174,8 @@ static int check_schema(struct store *s, bool *fresh, struct error *err)
         r = one_number(s, "SELECT count(*) FROM sqlite_schema", &tables, err);
     if (r < 0)
         return r;
-    *fresh = application == 0 && version == 0 && tables == 0;
-    if (*fresh)
+    *ret = version;
+    if (application == 0 && version == 0 && tables == 0)
         return s->sql.writes ? 0
                              : error_set(err, E_IO, "the store \"%s\" is empty: nothing was run",
                                          s->sql.path);
@@ -190,22 +192,60 @@ static int check_schema(struct store *s, bool *fresh, struct error *err)
     return 0;
 }
 
+static const char *embedded_sql(const char *name)
+{
+    const struct embedded *e = results_sql;
+    while (strcmp(e->name, name) != 0)
+        e++;
+    return e->text;
+}
+
+/* From `version` to ours in one transaction; from 0 by the schema itself. */
+static int bring_up_to_date(struct store *s, int64_t version, struct error *err)
+{
+    int r = sql_exec(&s->sql, "BEGIN IMMEDIATE", err);
+    if (r == 0 && version == 0) {
+        r = sql_exec(&s->sql, embedded_sql("schema.sql"), err);
+        version = SCHEMA_VERSION;
+    }
+    for (int64_t v = version + 1; v <= SCHEMA_VERSION && r == 0; v++) {
+        char name[32];
+        snprintf(name, sizeof name, "migrate_%d.sql", (int)v);
+        r = sql_exec(&s->sql, embedded_sql(name), err);
+    }
+    if (r == 0)
+        r = sql_exec(&s->sql, "COMMIT", err);
+    if (r < 0)
+        roll_back(s);
+    return r;
+}
+
 /* WAL: readers read on while the writer writes. synchronous=NORMAL: a commit survives the
  * program's death without waiting for the disk; a power cut may undo the last ones, whole. */
-static int prepare_writing(struct store *s, bool fresh, struct error *err)
+static int prepare_writing(struct store *s, int64_t version, struct error *err)
 {
     int r = sql_exec(&s->sql,
                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
                      "PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768;"
                      "PRAGMA journal_size_limit = 67108864",
                      err);
-    if (r < 0 || !fresh)
-        return r;
-    if ((r = sql_exec(&s->sql, "BEGIN IMMEDIATE", err)) < 0 ||
-        (r = sql_exec(&s->sql, results_sql[0].text, err)) < 0 ||
-        (r = sql_exec(&s->sql, "COMMIT", err)) < 0)
-        roll_back(s);
-    return r;
+    return r < 0 || version == SCHEMA_VERSION ? r : bring_up_to_date(s, version, err);
+}
+
+/* What a reader asks for may not be in an older store: it is opened for writing once. */
+static int update_for_reader(struct store *s, struct error *err)
+{
+    struct store *writer;
+    struct error why;
+    sqlite3_close(s->sql.db);
+    s->sql.db = NULL;
+    if (store_open(s->sql.path, STORE_WRITE, &writer, &why) < 0)
+        return error_set(err, E_VERSION,
+                         "the store \"%s\" was written by an older assay and has to be brought up "
+                         "to date before it is read, which failed: %s",
+                         s->sql.path, why.msg);
+    store_close(writer);
+    return open_database(s, STORE_READ, err);
 }
 
 int store_open(const char *path, enum store_mode mode, struct store **ret, struct error *err)
@@ -214,15 +254,18 @@ int store_open(const char *path, enum store_mode mode, struct store **ret, struc
     s->sql.path = mem_strdup(path);
     s->sql.writes = mode == STORE_WRITE;
     s->lock.fd = -1;
-    bool fresh = false, existed = access(path, F_OK) == 0;
+    int64_t version = 0;
+    bool existed = access(path, F_OK) == 0;
     int r = mode == STORE_WRITE ? lock_take(path, &s->lock, err) : 0;
     bool locked = r == 0;
     if (r == 0)
         r = open_database(s, mode, err);
     if (r == 0)
-        r = check_schema(s, &fresh, err);
+        r = check_schema(s, &version, err);
     if (r == 0 && mode == STORE_WRITE)
-        r = prepare_writing(s, fresh, err);
+        r = prepare_writing(s, version, err);
+    else if (r == 0 && version < SCHEMA_VERSION)
+        r = update_for_reader(s, err);
     if (r < 0) {
         sqlite3_close(s->sql.db);
         s->sql.db = NULL;

@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/request.h"
 #include "base/str.h"
 
 struct store;
@@ -56,6 +57,10 @@ int store_evaluation(struct store *s, const struct evaluation *e, int64_t *id, s
  * counts as not there, so that a second run tries it again. */
 int store_has_sample(struct store *s, int64_t evaluation, int64_t doc_id, struct error *err);
 
+/* Whether that sample also has its scored tokens with the `n_top` most probable ones. */
+int store_has_top(struct store *s, int64_t evaluation, int64_t doc_id, int n_top,
+                  struct error *err);
+
 struct request_row {
     int idx;
     bool unconditional;
@@ -70,6 +75,10 @@ struct request_row {
     const char *finish;    /* "eos", "stop", "length", "" */
     const int32_t *tokens; /* what the model saw: n_tokens_prompt of prompt, then what was scored */
     int n_tokens;          /* or generated; NULL: not recorded */
+    /* The scored tokens by themselves, see struct response; NULL: not recorded. */
+    const struct token_chance *scored; /* [n_tokens_scored] */
+    const struct token_chance *top;    /* [n_tokens_scored, n_top] */
+    int n_top;
 };
 
 struct score_row {

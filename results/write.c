@@ -151,6 +151,15 @@ int store_has_sample(struct store *s, int64_t evaluation, int64_t doc_id, struct
                      NULL, err, "ii", evaluation, doc_id);
 }
 
+int store_has_top(struct store *s, int64_t evaluation, int64_t doc_id, int n_top, struct error *err)
+{
+    return store_run(s,
+                     "SELECT 1 FROM samples s JOIN token_logprobs k ON k.sample = s.id "
+                     "AND k.position = 0 AND k.place = 0 WHERE s.evaluation = ? AND s.doc_id = ? "
+                     "AND (SELECT count(*) FROM json_each(k.top)) >= ?",
+                     NULL, err, "iii", evaluation, doc_id, (int64_t)n_top);
+}
+
 /* Token ids as a JSON array, so that plain SQL can take them apart with json_each. */
 static int intern_tokens(struct store *s, const int32_t *tokens, int n, int64_t *id,
                          struct error *err)
@@ -215,6 +224,37 @@ static int add_requests(struct store *s, int64_t sample, const struct sample_row
     return 0;
 }
 
+/* {"token id": log-probability, ...}; eight digits, as much as single precision holds. */
+static struct str chances_json(struct buf *b, const struct token_chance *top, int n)
+{
+    b->n = 0;
+    buf_char(b, '{');
+    for (int i = 0; i < n && top[i].token >= 0; i++)
+        buf_printf(b, i ? ",\"%d\":%.8g" : "\"%d\":%.8g", (int)top[i].token, top[i].logprob_nats);
+    buf_char(b, '}');
+    return buf_view(b);
+}
+
+static int add_tokens(struct store *s, int64_t sample, const struct sample_row *row,
+                      struct error *err)
+{
+    for (int i = 0; i < row->n_requests; i++) {
+        const struct request_row *q = &row->requests[i];
+        for (int t = 0; q->scored && t < q->n_tokens_scored; t++) {
+            struct str top =
+                chances_json(&s->scratch, q->top + (size_t)t * (size_t)q->n_top, q->n_top);
+            int r = store_run(s,
+                              "INSERT INTO token_logprobs (sample, position, place, token, "
+                              "logprob, top) VALUES (?, ?, ?, ?, ?, ?)",
+                              NULL, err, "iiiids", sample, (int64_t)i, (int64_t)t,
+                              (int64_t)q->scored[t].token, q->scored[t].logprob_nats, top);
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
 static int add_scores(struct store *s, int64_t sample, const struct sample_row *row,
                       struct error *err)
 {
@@ -256,6 +296,8 @@ static int write_sample(struct store *s, int64_t evaluation, const struct sample
     int64_t sample = store_added(s);
     if (r == 0)
         r = add_requests(s, sample, row, err);
+    if (r == 0)
+        r = add_tokens(s, sample, row, err);
     return r < 0 ? r : add_scores(s, sample, row, err);
 }
 

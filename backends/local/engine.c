@@ -64,6 +64,7 @@ struct engine {
     } questions;
     int32_t *wanted_rows, *targets; /* [T] of a call */
     struct token_logprob *predicted;
+    struct top_token *top;    /* [T, TOP_TOKENS] */
     float *x, *y;             /* [T, D] */
     float *q, *k_new, *v_new; /* [T, H*S], [T, G*S] */
     float *attended;          /* [T, H*S] */
@@ -118,6 +119,7 @@ static int buffers_open(struct engine *e, struct error *err)
     e->wanted_rows = mem_alloc(T, sizeof(int32_t));
     e->targets = mem_alloc(T, sizeof(int32_t));
     e->predicted = mem_alloc(T, sizeof *e->predicted);
+    e->top = mem_alloc(T * TOP_TOKENS, sizeof *e->top);
     e->batch = (struct batch){.tokens = e->tokens,
                               .positions = e->positions,
                               .sequences = e->sequences,
@@ -193,9 +195,9 @@ void engine_close(struct engine *e)
     sampler_free(e->sampler);
     kvcache_close(&e->cache, e->k);
     waiting_free(&e->waiting);
-    void *arrays[] = {e->running.items, e->tokens,         e->positions,   e->sequences,
-                      e->page_table,    e->copies.items,   e->wanted_rows, e->targets,
-                      e->predicted,     e->questions.items};
+    void *arrays[] = {e->running.items, e->tokens,          e->positions,   e->sequences,
+                      e->page_table,    e->copies.items,    e->wanted_rows, e->targets,
+                      e->predicted,     e->questions.items, e->top};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     free(e);
@@ -475,11 +477,23 @@ static void forward(struct engine *e)
 
 /* ---- answers ---- */
 
+/* What the model says of one row. */
+struct prediction {
+    double logprob; /* of the token that was asked about */
+    int32_t argmax; /* or the token that was drawn */
+    const struct top_token *top;
+};
+
 /* The job's scores come in order of position, so that their sum is the same however they came
  * about. */
-static bool take_score(struct engine_job *j, const struct reader *r, const struct token_logprob *p)
+static bool take_score(struct engine_job *j, const struct reader *r, const struct prediction *p)
 {
     assert(r->position == job_first_wanted(j) + j->n_answered);
+    if (j->n_top) {
+        j->logprobs[j->n_answered] = p->logprob;
+        memcpy(j->top + (size_t)j->n_answered * (size_t)j->n_top, p->top,
+               (size_t)j->n_top * sizeof *p->top);
+    }
     j->logprob += p->logprob;
     j->is_greedy &= p->argmax == r->target;
     return ++j->n_answered == j->n_scored;
@@ -514,7 +528,7 @@ struct receiver {
     void *arg;
 };
 
-static void answer(struct engine *e, const struct question *q, const struct token_logprob *p,
+static void answer(struct engine *e, const struct question *q, const struct prediction *p,
                    const struct receiver *to)
 {
     struct engine_job *j = q->reader.job;
@@ -537,12 +551,18 @@ static void last_hidden(struct engine *e, const struct question *q, int n)
 static void answer_by_logprobs(struct engine *e, const struct question *q, int n,
                                const struct receiver *to)
 {
+    int n_top = 0;
     last_hidden(e, q, n);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         e->targets[i] = q[i].reader.target;
-    e->k->logprobs(e->k->dev, e->predicted, e->y, &e->m->head, e->targets, n);
-    for (int i = 0; i < n; i++)
-        answer(e, &q[i], &e->predicted[i], to);
+        n_top = q[i].reader.job->n_top > n_top ? q[i].reader.job->n_top : n_top;
+    }
+    e->k->logprobs_top(e->k->dev, e->predicted, e->top, n_top, e->y, &e->m->head, e->targets, n);
+    for (int i = 0; i < n; i++) {
+        const struct token_logprob *p = &e->predicted[i];
+        const struct top_token *top = e->top + (size_t)i * (size_t)n_top;
+        answer(e, &q[i], &(struct prediction){p->logprob, p->argmax, top}, to);
+    }
 }
 
 static struct sample_row sampled_row(const struct engine *e, const struct question *q, int i)
@@ -568,7 +588,7 @@ static void answer_by_sampling(struct engine *e, const struct question *q, int n
         rows[i] = sampled_row(e, &q[i], i);
     sample_rows(e->sampler, rows, (size_t)n);
     for (int i = 0; i < n; i++)
-        answer(e, &q[i], &(struct token_logprob){.argmax = rows[i].token}, to);
+        answer(e, &q[i], &(struct prediction){.argmax = rows[i].token}, to);
 }
 
 /* Questions of jobs that sample go behind the others, which stay in order; returns how many these

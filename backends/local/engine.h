@@ -34,6 +34,9 @@ struct engine_job {
     const struct sampling *sampling; /* NULL: greedy */
     int64_t doc_id;                  /* with idx: whose random numbers are drawn */
     int idx;
+    int n_top;             /* with each scored token the n_top most probable ones; then: */
+    double *logprobs;      /* [n_scored], the caller's: of each scored token */
+    struct top_token *top; /* [n_scored, n_top], the caller's */
     /* Told of each new token; false: it was the last. Runs inside engine_step. */
     bool (*wants_more)(void *arg, int32_t token);
     void *arg;

@@ -20,6 +20,8 @@ enum {
     WANTED_IN_FLIGHT = 4096, /* requests that are put in order together */
 };
 
+_Static_assert((int)REQUEST_TOP_MOST == (int)TOP_TOKENS, "what the kernels can find");
+
 struct pending;
 
 /* One sequence of a request; a rolling one has several. */
@@ -36,6 +38,7 @@ struct pending {
     struct part *parts;
     int n_parts, n_open;
     int n_truncated;
+    int n_top;
     struct str *until;
     int n_until;
     size_t longest_stop; /* bytes */
@@ -305,6 +308,12 @@ static void add_part(struct pending *p, const int32_t *tokens, int n, int n_scor
                                     .arg = part};
     part->job.tokens = arena_array(&p->arena, (size_t)n + (size_t)max_new, sizeof(int32_t));
     memcpy(part->job.tokens, tokens, (size_t)n * sizeof(int32_t));
+    if (n_scored && p->n_top) {
+        part->job.n_top = p->n_top;
+        part->job.logprobs = arena_array(&p->arena, (size_t)n_scored, sizeof(double));
+        part->job.top =
+            arena_array(&p->arena, (size_t)n_scored * (size_t)p->n_top, sizeof(struct top_token));
+    }
 }
 
 /* White space at the context's end, as Python's rstrip() finds it, moves to the continuation. */
@@ -474,6 +483,7 @@ int backend_submit(struct backend *b, const struct request *q, uint64_t tag, str
     struct pending *p = mem_alloc(1, sizeof *p);
     p->tag = tag;
     p->kind = q->kind;
+    p->n_top = q->n_top < 0 ? 0 : q->n_top > REQUEST_TOP_MOST ? REQUEST_TOP_MOST : q->n_top;
     p->backend = b;
     int r = prepare(b, p, q, err);
     for (int i = 0; i < p->n_parts && r == 0; i++)
@@ -528,6 +538,25 @@ static int finish_text(struct pending *p, struct arena *a, struct response *r)
     return 0;
 }
 
+/* The scored tokens of all parts one behind the other, and what else was probable there. */
+static void answer_top(struct pending *p, struct arena *a, struct response *r)
+{
+    size_t k = (size_t)p->n_top, n = (size_t)r->n_tokens_scored;
+    struct token_chance *scored = arena_array(a, n, sizeof *scored);
+    struct token_chance *top = arena_array(a, n * k, sizeof *top);
+    r->n_top = p->n_top;
+    r->scored = scored;
+    r->top = top;
+    for (int i = 0; i < p->n_parts; i++) {
+        const struct engine_job *j = &p->parts[i].job;
+        for (int t = 0; t < j->n_scored; t++)
+            *scored++ =
+                (struct token_chance){j->tokens[j->n_tokens - j->n_scored + t], j->logprobs[t]};
+        for (size_t t = 0; t < (size_t)j->n_scored * k; t++)
+            *top++ = (struct token_chance){j->top[t].token, j->top[t].logprob};
+    }
+}
+
 static void answer(struct pending *p, struct arena *a, struct response *r)
 {
     *r = (struct response){.is_greedy = true, .n_truncated = p->n_truncated};
@@ -548,6 +577,8 @@ static void answer(struct pending *p, struct arena *a, struct response *r)
         memcpy(tokens, j->tokens, (size_t)(j->n_tokens + j->n_new) * sizeof *tokens);
         tokens += j->n_tokens + j->n_new;
     }
+    if (p->n_top && p->kind != REQUEST_GENERATE_UNTIL)
+        answer_top(p, a, r);
     if (p->kind == REQUEST_GENERATE_UNTIL)
         r->error = finish_text(p, a, r);
     else if (!isfinite(r->logprob_nats))

@@ -120,7 +120,8 @@ static void cool(double *score, int vocab, double most, double temperature)
 
 /* ---- the best first, as far as they are wanted: a heap over all, since few are ---- */
 
-/* Of equals the higher id, as an ascending sort leaves them at its end: so do transformers and vLLM.
+/* Of equals the higher id, as an ascending sort leaves them at its end: so do transformers and
+ * vLLM.
  */
 static bool better(const double *score, int32_t a, int32_t b)
 {

@@ -57,7 +57,7 @@ static void creates_and_reopens(void)
     EXPECT_INT(store_has_sample(s, id, 10, &err), 0);
     EXPECT(store_evaluation(s, &(struct evaluation){.hash = "h2"}, &id, &err) < 0);
     store_close(s);
-    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 1);
+    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 2);
     EXPECT_INT(fixture_number(path, "SELECT tokens_computed FROM runs WHERE ended IS NOT NULL"),
                12345);
     EXPECT_INT(fixture_number(path, "SELECT count(*) FROM v_samples WHERE metric = 'acc'"), 10);
@@ -440,6 +440,56 @@ static void refuses_newer_schemas(void)
     fixture_end();
 }
 
+/* Everything but the words of a table that gained a column. */
+static void expect_same_schema(const char *path, const char *fresh)
+{
+    char query[1024];
+    snprintf(query, sizeof query, "ATTACH '%s' AS fresh", fresh);
+    sqlite3 *db;
+    EXPECT_INT(sqlite3_open(path, &db), SQLITE_OK);
+    EXPECT_INT(sqlite3_exec(db, query, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_stmt *st;
+    static const char differ[] =
+        "SELECT coalesce(a.name, b.name) FROM sqlite_schema a FULL JOIN fresh.sqlite_schema b "
+        "ON b.type = a.type AND b.name = a.name WHERE a.name <> 'evaluations' AND a.sql IS NOT "
+        "b.sql "
+        "UNION ALL SELECT c.name FROM pragma_table_info('evaluations', 'fresh') c "
+        "LEFT JOIN pragma_table_info('evaluations', 'main') d ON d.cid = c.cid AND d.name = c.name "
+        "AND d.type = c.type AND d.\"notnull\" = c.\"notnull\" WHERE d.name IS NULL";
+    EXPECT_INT(sqlite3_prepare_v2(db, differ, -1, &st, NULL), SQLITE_OK);
+    while (sqlite3_step(st) == SQLITE_ROW)
+        check_fail(__FILE__, __LINE__, "\"%s\" differs from schema.sql's",
+                   (const char *)sqlite3_column_text(st, 0));
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+}
+
+/* schema_1.sql is the first version as it was. */
+static void brings_old_stores_up_to_date(void)
+{
+    struct arena a = {0};
+    struct str old;
+    fixture_begin();
+    const char *fresh = fixture_path("fresh.db"), *path = fixture_path("a.db");
+    struct store *s = open_store(fresh, STORE_WRITE);
+    evaluation(s, "h1", "m");
+    store_close(s);
+    const char *schema = arena_printf(&a, "%s/tests/results/schema_1.sql", getenv("ASSAY_SOURCE"));
+    EXPECT_OK(file_read(&a, schema, FILE_LIMIT_TEXT, &old, &err), &err);
+    fixture_sql(path, old.p);
+    fixture_sql(path, "INSERT INTO runs (command_line, pid, started) VALUES ('old', 1, 'then')");
+    chmod(path, 0444);
+    if (access(path, W_OK) < 0)
+        EXPECT_ERROR(store_open(path, STORE_READ, &s, &err), &err, E_VERSION, "older assay");
+    chmod(path, 0644);
+    store_close(open_store(path, STORE_READ));
+    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 2);
+    EXPECT_INT(fixture_number(path, "SELECT count(*) FROM runs WHERE command_line = 'old'"), 1);
+    expect_same_schema(path, fresh);
+    arena_free(&a);
+    fixture_end();
+}
+
 /* A file that was cut off or overwritten gives a sentence, whatever is read first. */
 static void stands_damage(void)
 {
@@ -475,4 +525,5 @@ CHECK_MAIN({"creates_and_reopens", creates_and_reopens},
            {"leaves_nothing_when_creation_fails", leaves_nothing_when_creation_fails},
            {"refuses_what_is_no_store", refuses_what_is_no_store},
            {"refuses_newer_schemas", refuses_newer_schemas},
+           {"brings_old_stores_up_to_date", brings_old_stores_up_to_date},
            {"leaves_no_empty_store", leaves_no_empty_store}, {"stands_damage", stands_damage})
