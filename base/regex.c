@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -20,6 +21,7 @@ struct regex {
     pcre2_code *anchored; /* the same, only at the start: JIT code cannot be told at match time */
     int n_groups;
     char *where;
+    char *pattern; /* as it was written, for errors */
 };
 
 /* Python's spelling to PCRE2's. */
@@ -199,6 +201,15 @@ static pcre2_code *compile(struct str text, uint32_t options, int *code, size_t 
     return c;
 }
 
+static char *pattern_text(struct str pattern)
+{
+    enum { SHOWN = 120 };
+    char *text = mem_alloc(SHOWN + 4, 1);
+    snprintf(text, SHOWN + 4, "%.*s%s", (int)(pattern.n > SHOWN ? SHOWN : pattern.n), pattern.p,
+             pattern.n > SHOWN ? "..." : "");
+    return text;
+}
+
 int regex_compile(struct str pattern, unsigned flags, const char *where, struct regex **ret,
                   struct error *err)
 {
@@ -219,6 +230,7 @@ int regex_compile(struct str pattern, unsigned flags, const char *where, struct 
         pcre2_pattern_info(made->code, PCRE2_INFO_CAPTURECOUNT, &n);
         made->n_groups = (int)n;
         made->where = mem_strdup(where);
+        made->pattern = pattern_text(pattern);
         *ret = made;
     }
     buf_free(&t.out);
@@ -232,6 +244,7 @@ void regex_free(struct regex *r)
     pcre2_code_free(r->code);
     pcre2_code_free(r->anchored);
     free(r->where);
+    free(r->pattern);
     free(r);
 }
 
@@ -297,9 +310,9 @@ static int match_error(const struct regex *r, int code, struct error *err)
     if (code == PCRE2_ERROR_MATCHLIMIT || code == PCRE2_ERROR_DEPTHLIMIT ||
         code == PCRE2_ERROR_HEAPLIMIT)
         return error_set(err, E_INPUT,
-                         "%s: the regular expression needs too many steps on a text of this kind "
-                         "(%s); write it with less nested repetition",
-                         r->where, reason);
+                         "%s: the regular expression \"%s\" needs too many steps on a text of "
+                         "this kind (%s); write it with less nested repetition",
+                         r->where, r->pattern, reason);
     return error_set(err, code == PCRE2_ERROR_NOMEMORY ? E_MEMORY : E_INPUT,
                      "%s: matching the regular expression failed: %s", r->where, reason);
 }

@@ -204,6 +204,18 @@ static void print_json(const struct score_list *models, size_t n_models)
     table_print(&t, true);
 }
 
+/* A count that is 0 for every model is not worth a line. */
+static bool says_nothing(const struct score_list *models, size_t n_models,
+                         const struct score_entry *e)
+{
+    bool nothing = metric_is_own(e->metric);
+    for (size_t m = 0; m < n_models && nothing; m++) {
+        const struct score_entry *same = same_entry(&models[m], e);
+        nothing = !same || same->line.n == 0 || same->line.value == 0;
+    }
+    return nothing;
+}
+
 static void print_text(const struct score_list *models, size_t n_models)
 {
     enum { FIXED = 7, MOST = 32 };
@@ -218,6 +230,8 @@ static void print_text(const struct score_list *models, size_t n_models)
     table_init(&t, headings, FIXED + (int)n_models);
     for (size_t i = 0; i < models[0].n; i++) {
         const struct score_entry *e = &models[0].items[i];
+        if (says_nothing(models, n_models, e))
+            continue;
         table_cell(&t, "%*s%s%s", 2 * e->depth, "", e->depth ? "- " : "", e->alias);
         table_cell(&t, "%s", e->version);
         table_cell(&t, "%s", e->filter);

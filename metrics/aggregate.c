@@ -23,6 +23,7 @@ static const struct metric_info metrics[] = {
     {"byte_perplexity", AGGREGATE_WEIGHTED_PERPLEXITY, false, false},
     {"bits_per_byte", AGGREGATE_BITS_PER_BYTE, false, false},
     {"pass_at_1", AGGREGATE_MEAN, true, false},
+    {"no_answer", AGGREGATE_MEAN, false, true},
     {"pass@k", AGGREGATE_MEAN, true, false}, /* 0/1 only with one sample a document */
 };
 enum { N_METRICS = sizeof metrics / sizeof *metrics };
@@ -55,6 +56,11 @@ const struct metric_info *metric_find(const char *name)
         if (strcmp(metrics[i].name, name) == 0)
             return &metrics[i];
     return NULL;
+}
+
+bool metric_is_own(const char *name)
+{
+    return strcmp(name, "no_answer") == 0;
 }
 
 /* ---- values ---- */

@@ -47,6 +47,10 @@ struct metric_info {
 /* NULL: no such metric. */
 const struct metric_info *metric_find(const char *name);
 
+/* True of what assay counts beside a task's metrics and lm-evaluation-harness does not:
+ * "no_answer", 1 where a filter that looks for an answer found none. */
+bool metric_is_own(const char *name);
+
 /* `bootstrap_iters` as lm-evaluation-harness' (100,000; 0: no bootstrap, whose errors are then
  * NaN). Its random stream: chunk i of 1,000 replicates uses random.Random(i), rnd.choices over the
  * items. `pool` (NULL: the caller alone) shares the chunks among threads; the result does not

@@ -187,7 +187,7 @@ static int build_sample(struct arena *a, struct sample_writer *w, const struct s
     buf_free(&dump);
     for (int i = 0; i < v->n_scores; i++) {
         const struct score_row *c = &v->scores[i];
-        if (strcmp(c->filter, w->filter) != 0)
+        if (strcmp(c->filter, w->filter) != 0 || metric_is_own(c->metric))
             continue;
         list_push(a, metrics, value_strz(a, c->metric));
         dict_set(a, sample, c->metric, score_value(a, c));
@@ -488,6 +488,16 @@ static int export_results(struct store *s, struct arena *a, const struct lmeval_
 
 /* ---- both ---- */
 
+/* What only assay counts is no part of the layout. */
+static void drop_own_scores(struct evaluation_line *e)
+{
+    int n = 0;
+    for (int i = 0; i < e->n_scores; i++)
+        if (!metric_is_own(e->scores[i].metric))
+            e->scores[n++] = e->scores[i];
+    e->n_scores = n;
+}
+
 static int read_part(struct store *s, struct arena *a, const struct lmeval_part *wanted,
                      const struct part *before, int n_before, struct part *ret, struct error *err)
 {
@@ -499,6 +509,8 @@ static int read_part(struct store *s, struct arena *a, const struct lmeval_part 
         return r;
     struct evaluation_line *e = &list.items[0];
     r = store_scores(s, a, e->id, wanted->n_eval, &e->scores, &e->n_scores, err);
+    if (r == 0)
+        drop_own_scores(e);
     if (r == 0)
         r = json_parse(a, str_of(e->config_json), "a stored task definition", &config, err);
     if (r < 0)

@@ -1,42 +1,12 @@
-/* filters.c: one function a step, in a table. */
-#include "tasks/filters.h"
-
+/* filters.c: pipelines and their steps, in a table; those that look for an answer in a text are in
+ * extraction.c. */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/regex.h"
 #include "base/utf8.h"
 #include "tasks/document.h"
+#include "tasks/filter_steps.h"
 #include "tasks/scoring.h"
-
-/* Where a step stands, for errors. */
-struct place {
-    const char *file, *task;
-    int line;
-    const char *function;
-};
-
-struct step;
-struct custom;
-
-struct step_kind {
-    const char *name;
-    const char *arguments; /* the names it takes, each followed by a space */
-    /* NULL: nothing to prepare */
-    int (*open)(struct step *s, const struct value *kwargs, const struct place *at,
-                struct error *err);
-    int (*apply)(const struct step *s, struct arena *a, const struct value *doc,
-                 struct value *answers, struct value **ret, struct error *err);
-};
-
-struct step {
-    const struct step_kind *kind;
-    struct regex *regex;
-    int64_t number;         /* group_select, or k */
-    struct value *fallback; /* or default_value */
-    const struct value *mapping;
-    const struct custom *custom;
-};
 
 struct pipeline {
     struct arena arena;
@@ -44,29 +14,25 @@ struct pipeline {
     int n;
 };
 
-/* ---- reading arguments ---- */
+/* ---- for steps ---- */
 
-static int wrong(const struct place *at, struct error *err, const char *what)
+int step_wrong(const struct place *at, struct error *err, const char *what)
 {
     return error_set(err, E_INPUT, "%s:%d: task \"%s\": filter %s: %s", at->file, at->line,
                      at->task, at->function, what);
 }
 
-static int read_int(const struct value *kwargs, const char *key, int64_t def,
-                    const struct place *at, int64_t *ret, struct error *err)
+int step_int(const struct value *kwargs, const char *key, int64_t def, const struct place *at,
+             int64_t *ret, struct error *err)
 {
     const struct value *v = dict_get(kwargs, key);
     if (v && v->type != VALUE_INT)
-        return wrong(at, err, "its number (group_select or k) must be a whole number");
+        return step_wrong(at, err, "its number (group_select or k) must be a whole number");
     *ret = v ? v->i : def;
     return 0;
 }
 
-/* ---- answers ---- */
-
-/* Python would go through the characters of a string where it expects a list; so do we, since a
- * definition that puts take_first before another step means just that. */
-static struct value *as_list(struct arena *a, struct value *v)
+struct value *step_list(struct arena *a, struct value *v)
 {
     if (v->type == VALUE_LIST && !v->tuple)
         return v;
@@ -82,97 +48,9 @@ static struct value *as_list(struct arena *a, struct value *v)
     return list;
 }
 
-/* ---- regex ---- */
-
-static int open_regex(struct step *s, const struct value *kwargs, const struct place *at,
-                      struct error *err)
+void step_looked(struct passage *p, size_t n_answers, size_t n_missed)
 {
-    static struct value invalid = {.type = VALUE_STR, .s = {"[invalid]", 9}};
-    const struct value *pattern = dict_get(kwargs, "regex_pattern");
-    char where[300];
-    snprintf(where, sizeof where, "%.200s:%d", at->file, at->line);
-    s->fallback = dict_get(kwargs, "fallback");
-    if (!s->fallback)
-        s->fallback = &invalid;
-    if (pattern && pattern->type != VALUE_STR)
-        return wrong(at, err, "regex_pattern must be a string");
-    int r = read_int(kwargs, "group_select", 0, at, &s->number, err);
-    struct str usual = STR("#### (\\-?[0-9\\.\\,]+)");
-    return r < 0 ? r : regex_compile(pattern ? pattern->s : usual, 0, where, &s->regex, err);
-}
-
-enum { MAX_GROUPS = 100 };
-
-/* What re.findall gives for one match, and the filter makes of it: the match, its only group, or
- * the first of its groups that is not empty. False: all groups are empty. */
-static bool choose_group(struct str s, const struct regex_match *m, int n_groups, struct str *ret)
-{
-    int first = n_groups > 0, last = n_groups;
-    for (int i = first; i <= last && i < MAX_GROUPS; i++) {
-        bool took_part = m[i].start != SIZE_MAX;
-        *ret = took_part ? str_slice(s, m[i].start, m[i].end) : STR("");
-        if (ret->n > 0 || n_groups < 2)
-            return true;
-    }
-    return false;
-}
-
-struct found {
-    bool any, empty; /* a match; all groups of it empty */
-    struct str text;
-};
-
-/* The match that group_select means: counted from the start, or from the end when negative. */
-static int find_selected(const struct step *s, struct str subject, struct found *ret,
-                         struct error *err)
-{
-    struct regex_match m[MAX_GROUPS];
-    int n_groups = regex_groups(s->regex);
-    int64_t wanted = s->number;
-    /* A negative number needs the count first. */
-    for (int pass = s->number < 0 ? 0 : 1; pass < 2; pass++) {
-        struct regex_iter it = {0};
-        int64_t n = 0;
-        for (;; n++) {
-            int r = regex_next(s->regex, subject, &it, m, MAX_GROUPS, err);
-            if (r < 0)
-                return r;
-            if (r == 0)
-                break;
-            if (pass == 1 && n == wanted) {
-                ret->any = true;
-                ret->empty = !choose_group(subject, m, n_groups, &ret->text);
-                return 0;
-            }
-        }
-        if (pass == 0)
-            wanted = n + s->number;
-    }
-    /* Fewer matches than group_select asks for end lm-evaluation-harness with an IndexError; to us
-     * the answer is not in the expected form. */
-    return 0;
-}
-
-static int apply_regex(const struct step *s, struct arena *a, const struct value *doc,
-                       struct value *answers, struct value **ret, struct error *err)
-{
-    (void)doc;
-    struct value *in = as_list(a, answers), *out = value_list(a);
-    for (size_t i = 0; i < in->list.n; i++) {
-        const struct value *v = in->list.items[i];
-        struct found f = {0};
-        int r = find_selected(s, v->type == VALUE_STR ? v->s : STR(""), &f, err);
-        if (r < 0)
-            return r;
-        struct value *item = s->fallback;
-        if (f.any && !f.empty)
-            item = value_str(a, utf8_strip(f.text, STRIP_BOTH, NULL));
-        else if (f.any && item->type == VALUE_STR)
-            item = value_str(a, utf8_strip(item->s, STRIP_BOTH, NULL));
-        list_push(a, out, item);
-    }
-    *ret = out;
-    return 0;
+    *p->extraction = (struct extraction){.looked = true, .missed = n_missed == n_answers};
 }
 
 /* ---- text ---- */
@@ -183,119 +61,117 @@ static struct str strip(struct arena *a, struct str s)
     return utf8_strip(s, STRIP_BOTH, NULL);
 }
 
-static int each_text(const struct step *s, struct arena *a, struct value *answers,
-                     struct str (*f)(struct arena *, struct str), struct value **ret,
-                     struct error *err)
+static int each_text(const struct step *s, struct passage *p, struct value *answers,
+                     struct str (*f)(struct arena *, struct str), struct value **ret)
 {
-    struct value *in = as_list(a, answers), *out = value_list(a);
+    struct value *in = step_list(p->a, answers), *out = value_list(p->a);
     for (size_t i = 0; i < in->list.n; i++) {
         const struct value *v = in->list.items[i];
         if (v->type != VALUE_STR)
-            return error_set(err, E_INPUT, "filter %s needs text, but the step before it gives %s",
-                             s->kind->name, value_type_name(v));
-        list_push(a, out, value_str(a, f(a, v->s)));
+            return error_set(p->err, E_INPUT,
+                             "filter %s needs text, but the step before it gives %s", s->kind->name,
+                             value_type_name(v));
+        list_push(p->a, out, value_str(p->a, f(p->a, v->s)));
     }
     *ret = out;
     return 0;
 }
 
-static int apply_strip(const struct step *s, struct arena *a, const struct value *doc,
-                       struct value *answers, struct value **ret, struct error *err)
+static int apply_strip(const struct step *s, struct passage *p, struct value *answers,
+                       struct value **ret)
 {
-    (void)doc;
-    return each_text(s, a, answers, strip, ret, err);
+    return each_text(s, p, answers, strip, ret);
 }
 
-static int apply_lower(const struct step *s, struct arena *a, const struct value *doc,
-                       struct value *answers, struct value **ret, struct error *err)
+static int apply_lower(const struct step *s, struct passage *p, struct value *answers,
+                       struct value **ret)
 {
-    (void)doc;
-    return each_text(s, a, answers, utf8_lower, ret, err);
+    return each_text(s, p, answers, utf8_lower, ret);
 }
 
-static int apply_upper(const struct step *s, struct arena *a, const struct value *doc,
-                       struct value *answers, struct value **ret, struct error *err)
+static int apply_upper(const struct step *s, struct passage *p, struct value *answers,
+                       struct value **ret)
 {
-    (void)doc;
-    return each_text(s, a, answers, utf8_upper, ret, err);
+    return each_text(s, p, answers, utf8_upper, ret);
 }
 
-static int open_map(struct step *s, const struct value *kwargs, const struct place *at,
-                    struct error *err)
+static int open_map(struct step *s, struct arena *a, const struct value *kwargs,
+                    const struct place *at, struct error *err)
 {
+    (void)a;
     static struct value none = {.type = VALUE_NONE};
     s->mapping = dict_get(kwargs, "mapping_dict");
     s->fallback = dict_get(kwargs, "default_value");
     if (!s->fallback)
         s->fallback = &none;
     if (s->mapping && s->mapping->type != VALUE_DICT)
-        return wrong(at, err, "mapping_dict must be a dictionary");
+        return step_wrong(at, err, "mapping_dict must be a dictionary");
     return 0;
 }
 
-static int apply_map(const struct step *s, struct arena *a, const struct value *doc,
-                     struct value *answers, struct value **ret, struct error *err)
+static int apply_map(const struct step *s, struct passage *p, struct value *answers,
+                     struct value **ret)
 {
-    (void)doc, (void)err;
-    struct value *in = as_list(a, answers), *out = value_list(a);
+    struct value *in = step_list(p->a, answers), *out = value_list(p->a);
+    size_t missed = 0;
     for (size_t i = 0; i < in->list.n; i++) {
         struct value *to = dict_find(s->mapping, in->list.items[i]);
-        list_push(a, out, to ? to : s->fallback);
+        missed += !to;
+        list_push(p->a, out, to ? to : s->fallback);
     }
+    step_looked(p, in->list.n, missed);
     *ret = out;
     return 0;
 }
 
 /* ---- choosing ---- */
 
-static int need_one(const struct step *s, const struct value *list, struct error *err)
+static int need_one(const struct step *s, struct passage *p, const struct value *list)
 {
     if (list->list.n > 0)
         return 0;
-    return error_set(err, E_INPUT, "filter %s: there is no answer to take", s->kind->name);
+    return error_set(p->err, E_INPUT, "filter %s: there is no answer to take", s->kind->name);
 }
 
-static int apply_first(const struct step *s, struct arena *a, const struct value *doc,
-                       struct value *answers, struct value **ret, struct error *err)
+static int apply_first(const struct step *s, struct passage *p, struct value *answers,
+                       struct value **ret)
 {
-    (void)doc;
-    struct value *in = as_list(a, answers);
-    int r = need_one(s, in, err);
+    struct value *in = step_list(p->a, answers);
+    int r = need_one(s, p, in);
     if (r == 0)
         *ret = in->list.items[0];
     return r;
 }
 
-static int open_first_k(struct step *s, const struct value *kwargs, const struct place *at,
-                        struct error *err)
+static int open_first_k(struct step *s, struct arena *a, const struct value *kwargs,
+                        const struct place *at, struct error *err)
 {
-    int r = read_int(kwargs, "k", -1, at, &s->number, err);
-    return r == 0 && s->number < 1 ? wrong(at, err, "needs k, a whole number above 0") : r;
+    (void)a;
+    int r = step_int(kwargs, "k", -1, at, &s->number, err);
+    return r == 0 && s->number < 1 ? step_wrong(at, err, "needs k, a whole number above 0") : r;
 }
 
-static int apply_first_k(const struct step *s, struct arena *a, const struct value *doc,
-                         struct value *answers, struct value **ret, struct error *err)
+static int apply_first_k(const struct step *s, struct passage *p, struct value *answers,
+                         struct value **ret)
 {
-    (void)doc;
-    struct value *in = as_list(a, answers), *out = value_list(a);
+    struct value *in = step_list(p->a, answers), *out = value_list(p->a);
     if ((int64_t)in->list.n < s->number)
-        return error_set(err, E_INPUT,
+        return error_set(p->err, E_INPUT,
                          "filter take_first_k: k is %lld, but a document has %zu answers; raise "
                          "the task's `repeats`",
                          (long long)s->number, in->list.n);
     for (int64_t i = 0; i < s->number; i++)
-        list_push(a, out, in->list.items[i]);
+        list_push(p->a, out, in->list.items[i]);
     *ret = out;
     return 0;
 }
 
 /* A list of the commonest answer alone; of equally common ones the first seen. */
-static int apply_vote(const struct step *s, struct arena *a, const struct value *doc,
-                      struct value *answers, struct value **ret, struct error *err)
+static int apply_vote(const struct step *s, struct passage *p, struct value *answers,
+                      struct value **ret)
 {
-    (void)doc;
-    struct value *in = as_list(a, answers), *best = NULL;
-    int r = need_one(s, in, err);
+    struct value *in = step_list(p->a, answers), *best = NULL;
+    int r = need_one(s, p, in);
     for (size_t i = 0, most = 0; i < in->list.n; i++) {
         size_t votes = 0;
         for (size_t j = i; j < in->list.n; j++)
@@ -307,49 +183,46 @@ static int apply_vote(const struct step *s, struct arena *a, const struct value 
     }
     if (r < 0)
         return r;
-    *ret = value_list(a);
-    list_push(a, *ret, best);
+    *ret = value_list(p->a);
+    list_push(p->a, *ret, best);
     return 0;
 }
 
 /* ---- custom ---- */
 
 /* HumanEval: the program is the prompt and the answer. */
-static int prompt_and_answer(const struct step *s, struct arena *a, const struct value *doc,
-                             struct str answer, struct str *ret, struct error *err)
+static int prompt_and_answer(const struct step *s, struct passage *p, struct str answer,
+                             struct str *ret)
 {
     struct str prompt;
     (void)s;
-    int r = document_str(doc, "prompt", &prompt, err);
+    int r = document_str(p->doc, "prompt", &prompt, p->err);
     if (r == 0)
-        *ret = str_cat(a, prompt, answer);
+        *ret = str_cat(p->a, prompt, answer);
     return r;
 }
 
 /* The same, up to the end of the Markdown code block that a chat model was told to write. */
-static int prompt_and_block(const struct step *s, struct arena *a, const struct value *doc,
-                            struct str answer, struct str *ret, struct error *err)
+static int prompt_and_block(const struct step *s, struct passage *p, struct str answer,
+                            struct str *ret)
 {
-    return prompt_and_answer(s, a, doc, str_slice(answer, 0, str_find(answer, STR("```"), 0)), ret,
-                             err);
+    return prompt_and_answer(s, p, str_slice(answer, 0, str_find(answer, STR("```"), 0)), ret);
 }
 
 /* MBPP: the first Markdown code block, whose opening line the prompt has given already. */
-static int first_block(const struct step *s, struct arena *a, const struct value *doc,
-                       struct str answer, struct str *ret, struct error *err)
+static int first_block(const struct step *s, struct passage *p, struct str answer, struct str *ret)
 {
-    struct str text = str_cat(a, STR("```"), answer);
+    struct str text = str_cat(p->a, STR("```"), answer);
     struct regex_match m[2];
-    (void)doc;
-    int r = regex_search(s->regex, text, 0, false, m, 2, err);
+    int r = regex_search(s->regex, text, 0, false, m, 2, p->err);
     *ret = r > 0 ? str_slice(text, m[1].start, m[1].end) : STR("");
-    return r < 0 ? r : 0;
+    return r;
 }
 
+/* `make` gives 1 where it found what it looks for (`pattern`). */
 static const struct custom {
     const char *name, *pattern;
-    int (*make)(const struct step *s, struct arena *a, const struct value *doc, struct str answer,
-                struct str *ret, struct error *err);
+    int (*make)(const struct step *s, struct passage *p, struct str answer, struct str *ret);
 } customs[] = {
     {"build_predictions", NULL, prompt_and_answer},
     {"build_predictions_instruct", NULL, prompt_and_block},
@@ -357,35 +230,40 @@ static const struct custom {
 };
 enum { N_CUSTOMS = sizeof customs / sizeof *customs };
 
-static int open_custom(struct step *s, const struct value *kwargs, const struct place *at,
-                       struct error *err)
+static int open_custom(struct step *s, struct arena *a, const struct value *kwargs,
+                       const struct place *at, struct error *err)
 {
+    (void)a;
     const char *name = function_name(dict_get(kwargs, "filter_fn"));
     for (int i = 0; name && i < N_CUSTOMS; i++)
         if (strcmp(name, customs[i].name) == 0)
             s->custom = &customs[i];
     if (!s->custom)
-        return wrong(at, err,
-                     "needs filter_fn: !function and a name; what it names is not built in, "
-                     "assay.build_predictions, assay.build_predictions_instruct and "
-                     "assay.extract_code are");
+        return step_wrong(at, err,
+                          "needs filter_fn: !function and a name; what it names is not built in, "
+                          "assay.build_predictions, assay.build_predictions_instruct and "
+                          "assay.extract_code are");
     if (!s->custom->pattern)
         return 0;
     return regex_compile(str_of(s->custom->pattern), 0, name, &s->regex, err);
 }
 
-static int apply_custom(const struct step *s, struct arena *a, const struct value *doc,
-                        struct value *answers, struct value **ret, struct error *err)
+static int apply_custom(const struct step *s, struct passage *p, struct value *answers,
+                        struct value **ret)
 {
-    struct value *in = as_list(a, answers), *out = value_list(a);
+    struct value *in = step_list(p->a, answers), *out = value_list(p->a);
+    size_t missed = 0;
     for (size_t i = 0; i < in->list.n; i++) {
         const struct value *v = in->list.items[i];
-        struct str text = v->type == VALUE_STR ? v->s : value_tostr(a, v);
-        int r = s->custom->make(s, a, doc, text, &text, err);
+        struct str text = v->type == VALUE_STR ? v->s : value_tostr(p->a, v);
+        int r = s->custom->make(s, p, text, &text);
         if (r < 0)
-            return error_prefix(err, "filter %s: ", s->custom->name);
-        list_push(a, out, value_str(a, text));
+            return error_prefix(p->err, "filter %s: ", s->custom->name);
+        missed += r == 0;
+        list_push(p->a, out, value_str(p->a, text));
     }
+    if (s->custom->pattern)
+        step_looked(p, in->list.n, missed);
     *ret = out;
     return 0;
 }
@@ -394,10 +272,15 @@ static int apply_custom(const struct step *s, struct arena *a, const struct valu
 
 static const struct step_kind kinds[] = {
     {"custom", "filter_fn ", open_custom, apply_custom},
+    {"format_span", "", span_open, span_apply},
     {"lowercase", "", NULL, apply_lower},
     {"majority_vote", "", NULL, apply_vote},
     {"map", "mapping_dict default_value ", open_map, apply_map},
-    {"regex", "regex_pattern group_select fallback ", open_regex, apply_regex},
+    {"multi_choice_regex",
+     "regex_pattern group_select fallback ignore_case ignore_punctuation regexes_to_ignore ",
+     choice_open, choice_apply},
+    {"regex", "regex_pattern group_select fallback ", regex_open, regex_apply},
+    {"regex_pos", "regex_pattern group_select fallback ", pos_open, pos_apply},
     {"remove_whitespace", "", NULL, apply_strip},
     {"take_first", "", NULL, apply_first},
     {"take_first_k", "k ", open_first_k, apply_first_k},
@@ -454,7 +337,7 @@ int pipeline_open(const struct task_pipeline *definition, const char *file, cons
         if (!s->kind)
             r = unknown_step(&at, err);
         else if ((r = check_arguments(s->kind, d->kwargs, &at, err)) == 0 && s->kind->open)
-            r = s->kind->open(s, d->kwargs, &at, err);
+            r = s->kind->open(s, &p->arena, d->kwargs, &at, err);
     }
     if (r == 0)
         *ret = p;
@@ -467,18 +350,24 @@ void pipeline_free(struct pipeline *p)
 {
     if (!p)
         return;
-    for (int i = 0; i < p->n; i++)
+    for (int i = 0; i < p->n; i++) {
         regex_free(p->steps[i].regex);
+        for (int k = 0; k < p->steps[i].n_ignored; k++)
+            regex_free(p->steps[i].ignored[k]);
+    }
     arena_free(&p->arena);
     free(p);
 }
 
 int pipeline_apply(const struct pipeline *p, struct arena *a, const struct value *doc,
-                   struct value *answers, struct value **ret, struct error *err)
+                   struct value *answers, struct value **ret, struct extraction *found,
+                   struct error *err)
 {
+    struct passage way = {a, doc, found, err};
     int r = 0;
+    *found = (struct extraction){0};
     for (int i = 0; r == 0 && i < p->n; i++)
-        r = p->steps[i].kind->apply(&p->steps[i], a, doc, answers, &answers, err);
+        r = p->steps[i].kind->apply(&p->steps[i], &way, answers, &answers);
     if (r == 0)
         *ret = answers;
     return r;

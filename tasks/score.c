@@ -411,18 +411,22 @@ static struct value *answer_of(struct arena *a, enum output_type output,
 
 static int filter_responses(const struct task *t, const struct pipeline *p, struct arena *a,
                             const struct asked *q, const struct response *responses,
-                            struct value **ret, struct error *err)
+                            struct value **ret, struct extraction *found, struct error *err)
 {
     struct value *results = value_list(a);
+    *found = (struct extraction){.missed = true};
     int repeats = t->repeats > 1 ? t->repeats : 1;
     for (int i = 0; i + repeats <= q->n_requests; i += repeats) {
         struct value *answers = value_list(a), *result;
         for (int j = 0; j < repeats; j++)
             list_push(a, answers, answer_of(a, t->output, &responses[i + j]));
-        int r = pipeline_apply(p, a, q->doc, answers, &result, err);
+        struct extraction one;
+        int r = pipeline_apply(p, a, q->doc, answers, &result, &one, err);
         if (r < 0)
             return error_prefix(err, "task \"%s\", document %lld: ", t->info.name,
                                 (long long)q->doc_id);
+        found->looked |= one.looked;
+        found->missed &= one.missed;
         list_push(a, results, result);
     }
     *ret = results;
@@ -450,12 +454,15 @@ int task_score(const struct task *t, struct arena *a, const struct asked *q,
     for (int i = 0; r == 0 && i < s->n_pipelines; i++) {
         struct value *results = NULL;
         const char *filter = t->pipelines[i].name;
-        if ((r = filter_responses(t, s->pipelines[i], a, q, responses, &results, err)) < 0)
+        struct extraction found;
+        if ((r = filter_responses(t, s->pipelines[i], a, q, responses, &results, &found, err)) < 0)
             break;
         out.filtered = grown(a, out.filtered, out.n_filtered, sizeof *out.filtered);
         out.filtered[out.n_filtered++] = (struct filtered){filter, results};
         struct work w = {t, a, q, filter, results, &out, err};
         r = s->process->score(&w);
+        if (r == 0 && found.looked)
+            add_score(&w, "no_answer", found.missed, 1);
     }
     if (r == 0)
         *ret = out;

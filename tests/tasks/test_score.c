@@ -308,6 +308,9 @@ static void gsm8k(void)
         EXPECT_NEAR(value_of(&s, "exact_match", "flexible-extract"), cases[i].flexible, 0);
         EXPECT_STR(filtered_json(&s, 0), str_of(cases[i].filtered));
         EXPECT_INT(s.n_filtered, 2);
+        EXPECT_NEAR(value_of(&s, "no_answer", "strict-match"),
+                    strcmp(cases[i].filtered, "[\"[invalid]\"]") == 0, 0);
+        EXPECT_NEAR(value_of(&s, "no_answer", "flexible-extract"), i >= 4, 0);
     }
     scoring_close(t->scoring);
 }
