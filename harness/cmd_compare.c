@@ -5,18 +5,21 @@
 #include <string.h>
 
 #include "harness/commands.h"
+#include "harness/compare_tables.h"
 #include "harness/options.h"
 #include "harness/table.h"
 #include "results/compare.h"
 
 static struct {
     const char *db, *task;
-    bool json;
+    bool divergence, json;
 } o = {.db = "assay.db"};
 
 static const struct option compare_options[] = {
     {OPTION_STR, 0, "db", "FILE", &o.db, "the store [assay.db]"},
     {OPTION_STR, 't', "task", "NAME", &o.task, "only this task [all that both answered]"},
+    {OPTION_FLAG, 0, "divergence", NULL, &o.divergence,
+     "only how far B's distribution over tokens moved from A's"},
     {OPTION_FLAG, 0, "json", NULL, &o.json, "print the table as JSON"},
     {OPTION_END, 0, NULL, NULL, NULL, NULL},
 };
@@ -27,7 +30,9 @@ static const struct usage usage = {
     .summary =
         "Compares model B with model A, the reference, on the documents that both answered: both\n"
         "scores; recovery in percent of A; the paired difference B - A with its 95 % interval;\n"
-        "McNemar's exact p where scores are 0 or 1; and how many samples flipped each way.\n"
+        "McNemar's exact p where scores are 0 or 1; and how many samples flipped each way. Where\n"
+        "both were run with --top_logprobs, also KL divergence, top-1 agreement and perplexity "
+        "ratio.\n"
         "A and B are labels, or evaluations by number: \"#12,#15\" (assay ls shows them).",
     .example = "  assay compare base q8",
     .options = compare_options,
@@ -142,27 +147,62 @@ static void print_json(const struct comparison_list *l)
     table_print(&t, true);
 }
 
+static void print_notes(const char *const *notes, size_t n)
+{
+    fflush(stdout);
+    for (size_t i = 0; i < n; i++)
+        fprintf(stderr, "note: %s\n", notes[i]);
+}
+
+static int compare_scores(struct store *s, struct arena *a, const struct strings *names,
+                          struct error *err)
+{
+    struct comparison_list list;
+    int r = compare_models(s, a, names->items[0], names->items[1], o.task, &list, err);
+    if (r < 0)
+        return r;
+    (o.json ? print_json : print_text)(&list);
+    print_notes(list.notes, list.n_notes);
+    return 0;
+}
+
+/* Beside scores in text only: JSON is one array. */
+static int compare_tokens(struct store *s, struct arena *a, const struct strings *names,
+                          struct error *err)
+{
+    struct divergence_list list;
+    int r = divergence_models(s, a, names->items[0], names->items[1], o.task, &list, err);
+    if (r < 0 || (list.n == 0 && !o.divergence))
+        return r;
+    if (list.n == 0 && list.n_notes)
+        return error_set(err, E_INPUT, "there is no divergence to show: %s", list.notes[0]);
+    if (list.n == 0)
+        return error_set(err, E_INPUT,
+                         "no task has log-probabilities of its tokens from both \"%s\" and \"%s\"; "
+                         "run both with --top_logprobs K",
+                         names->items[0], names->items[1]);
+    if (!o.divergence)
+        printf("\n");
+    divergence_print(&list, o.json);
+    print_notes(list.notes, list.n_notes);
+    return 0;
+}
+
 int cmd_compare(int argc, char **argv, struct error *err)
 {
     static struct strings names;
     struct arena a = {0};
     struct store *s = NULL;
-    struct comparison_list list;
     int r = options_parse(&usage, argc, argv, &names, err);
     if (r != 0)
         return r < 0 ? r : EXIT_DONE;
     if (names.n != 2)
         return error_set(err, E_USAGE, "give two models, the reference first: assay compare A B");
-    if ((r = store_open(o.db, STORE_READ, &s, err)) == 0 &&
-        (r = compare_models(s, &a, names.items[0], names.items[1], o.task, &list, err)) == 0) {
-        if (o.json)
-            print_json(&list);
-        else
-            print_text(&list);
-        fflush(stdout);
-        for (size_t i = 0; i < list.n_notes; i++)
-            fprintf(stderr, "note: %s\n", list.notes[i]);
-    }
+    r = store_open(o.db, STORE_READ, &s, err);
+    if (r == 0 && !o.divergence)
+        r = compare_scores(s, &a, &names, err);
+    if (r == 0 && (o.divergence || !o.json))
+        r = compare_tokens(s, &a, &names, err);
     store_close(s);
     arena_free(&a);
     free(names.items);

@@ -156,3 +156,50 @@ struct paired_difference paired_bootstrap(const struct metric_item *a, const str
     free(pick_a), free(pick_b), free(d);
     return ret;
 }
+
+/* ---- ratios over clusters ---- */
+
+/* One replicate's ratios, to[c * stride]. */
+static void draw_ratios(const double *const *sums, int n_columns, const double *weight, int64_t n,
+                        struct draws draws, double *to, int stride)
+{
+    double under = 0;
+    for (int c = 0; c < n_columns; c++)
+        to[c * stride] = 0;
+    for (int64_t j = 0; j < n; j++) {
+        int64_t k = draw_below(&draws, n);
+        under += weight[k];
+        for (int c = 0; c < n_columns; c++)
+            to[c * stride] += sums[c][k];
+    }
+    for (int c = 0; c < n_columns; c++)
+        to[c * stride] /= under;
+}
+
+void ratio_bootstrap(const double *const *sums, int n_columns, const double *weight, int64_t n,
+                     int replicates, uint64_t seed, struct estimate *ret)
+{
+    double under = 0;
+    for (int64_t i = 0; i < n; i++)
+        under += weight[i];
+    for (int c = 0; c < n_columns; c++) {
+        double over = 0;
+        for (int64_t i = 0; i < n; i++)
+            over += sums[c][i];
+        ret[c] = (struct estimate){over / under, NAN, NAN};
+    }
+    if (n < 2 || replicates < 2)
+        return;
+    double *d = mem_alloc((size_t)replicates * (size_t)n_columns, sizeof *d);
+    for (int i = 0; i < replicates; i++)
+        draw_ratios(sums, n_columns, weight, n, draws_of(seed, i), d + i, replicates);
+    for (int c = 0; c < n_columns; c++) {
+        double *column = d + (size_t)c * (size_t)replicates;
+        if (!isfinite(stats_sd(column, replicates)))
+            continue; /* a replicate is not finite: there is no interval */
+        stats_sort(column, replicates);
+        ret[c].low = percentile(column, replicates, 0.025);
+        ret[c].high = percentile(column, replicates, 0.975);
+    }
+    free(d);
+}

@@ -5,6 +5,7 @@
 
 #include "metrics/metric.h"
 #include "metrics/stats.h"
+#include "results/pairs.h"
 #include "results/store_sql.h"
 
 #define BOOTSTRAP_REPLICATES 10000
@@ -18,13 +19,8 @@ struct building {
         struct comparison *items;
         size_t n, cap;
     } rows;
-    struct {
-        const char **items;
-        size_t n, cap;
-    } notes;
+    struct notes notes;
 };
-
-#define NOTE(b, ...) (*ARRAY_PUSH(&(b)->notes) = arena_printf((b)->arena, __VA_ARGS__))
 
 /* ---- one task, one metric ---- */
 
@@ -232,77 +228,13 @@ static int compare_task(struct building *g, const struct evaluation_line *a,
     if (r < 0)
         return r;
     if (g->rows.n == before)
-        NOTE(g, "%s: no document has scores from both models (#%lld, #%lld)%s", a->task,
-             (long long)a->id, (long long)b->id,
+        NOTE(&g->notes, g->arena, "%s: no document has scores from both models (#%lld, #%lld)%s",
+             a->task, (long long)a->id, (long long)b->id,
              strcmp(a->data_hash, b->data_hash) ? "; their data files differ" : "");
     else if (strcmp(a->task_hash, b->task_hash) != 0)
-        NOTE(g, "%s: its definition changed between the two evaluations (#%lld, #%lld)", a->task,
+        NOTE(&g->notes, g->arena,
+             "%s: its definition changed between the two evaluations (#%lld, #%lld)", a->task,
              (long long)a->id, (long long)b->id);
-    return 0;
-}
-
-/* ---- which evaluations ---- */
-
-/* The evaluations meant on one side, and how often a label had several to choose from. */
-struct side {
-    const char *name;
-    struct evaluation_list list; /* one a setting, unless given by number */
-    bool by_number;
-};
-
-static int read_side(struct building *g, const char *name, const char *task, struct side *ret,
-                     struct error *err)
-{
-    struct evaluation_filter f = {.model = name, .task = task};
-    struct evaluation_list all;
-    *ret = (struct side){.name = name, .by_number = name[0] == '#'};
-    int r = query_evaluations(g->s, g->arena, &f, &all, err);
-    f.latest = !ret->by_number;
-    if (r == 0)
-        r = query_evaluations(g->s, g->arena, &f, &ret->list, err);
-    for (size_t i = 0; r == 0 && i < ret->list.n; i++) {
-        const struct evaluation_line *e = &ret->list.items[i];
-        struct buf others = {0};
-        for (size_t k = 0; k < all.n; k++)
-            if (all.items[k].id != e->id && same_setting(&all.items[k], e))
-                buf_printf(&others, others.n ? ", #%lld" : "#%lld", (long long)all.items[k].id);
-        if (others.n && f.latest)
-            NOTE(g,
-                 "%s: \"%s\" has several evaluations in this setting; #%lld, the last used, is "
-                 "compared, not %s; name one by its number to choose",
-                 e->task, name, (long long)e->id, others.p);
-        buf_free(&others);
-    }
-    return r;
-}
-
-static int compare_all(struct building *g, const struct side *a, const struct side *b,
-                       struct error *err)
-{
-    bool by_task = a->by_number && b->by_number;
-    for (size_t i = 0; i < a->list.n; i++) {
-        const struct evaluation_line *x = &a->list.items[i];
-        const char *elsewhere = NULL;
-        bool paired = false;
-        for (size_t k = 0; k < b->list.n; k++) {
-            const struct evaluation_line *y = &b->list.items[k];
-            if (strcmp(x->task, y->task) != 0)
-                continue;
-            if (!by_task && !same_setting(x, y)) {
-                elsewhere = arena_printf(g->arena, "#%lld", (long long)y->id);
-                continue;
-            }
-            paired = true;
-            int r = compare_task(g, x, y, err);
-            if (r < 0)
-                return r;
-        }
-        if (!paired && elsewhere)
-            NOTE(g,
-                 "%s: run by both, but not with the same examples and template; to compare all the "
-                 "same, name #%lld and %s",
-                 x->task, (long long)x->id, elsewhere);
-    }
     return 0;
 }
 
@@ -387,7 +319,8 @@ static void compare_group_measure(struct building *g, const struct group_row *gr
             c = group_comparison(&scratch, group, m->weight_by_size, leaves);
             *ARRAY_PUSH(&g->rows) = c;
         } else if (found > 1)
-            NOTE(g, "%s: no %s of the whole group, since both models have only %d of its %d tasks",
+            NOTE(&g->notes, g->arena,
+                 "%s: no %s of the whole group, since both models have only %d of its %d tasks",
                  group->name, m->metric, found, group->n_tasks);
     }
     arena_free(&scratch);
@@ -423,46 +356,29 @@ static int by_place(const void *p, const void *q)
     return 0;
 }
 
-static int nothing_in_common(const struct side *a, const struct side *b, const struct building *g,
-                             struct error *err)
-{
-    if (g->notes.n)
-        return error_set(err, E_INPUT, "\"%s\" and \"%s\" cannot be compared: %s", a->name, b->name,
-                         g->notes.items[g->notes.n - 1]);
-    return error_set(err, E_INPUT,
-                     "\"%s\" and \"%s\" cannot be compared: no task was run by both (\"%s\" has "
-                     "%s%s, \"%s\" has %s%s); run the same tasks with both",
-                     a->name, b->name, a->name, a->list.items[0].task, a->list.n > 1 ? ", ..." : "",
-                     b->name, b->list.items[0].task, b->list.n > 1 ? ", ..." : "");
-}
-
 int compare_models(struct store *s, struct arena *arena, const char *a, const char *b,
                    const char *task, struct comparison_list *ret, struct error *err)
 {
     struct building g = {.s = s, .arena = arena};
-    struct side sides[2];
-    int r = read_side(&g, a, task, &sides[0], err);
-    if (r == 0)
-        r = read_side(&g, b, task, &sides[1], err);
-    if (r == 0)
-        r = compare_all(&g, &sides[0], &sides[1], err);
+    struct pairs pairs;
+    int r = pairs_find(s, arena, a, b, task, &pairs, &g.notes, err);
+    for (size_t i = 0; r == 0 && i < pairs.n; i++)
+        r = compare_task(&g, pairs.items[i].a, pairs.items[i].b, err);
     if (r == 0)
         r = compare_groups(&g, err);
     if (r == 0 && g.rows.n == 0)
-        r = nothing_in_common(&sides[0], &sides[1], &g, err);
+        r = pairs_none(a, b, &pairs, &g.notes, err);
     if (r == 0) {
         qsort(g.rows.items, g.rows.n, sizeof *g.rows.items, by_place);
         *ret = (struct comparison_list){
-            .model_a = sides[0].list.items[0].model,
-            .model_b = sides[1].list.items[0].model,
+            .model_a = pairs.model_a,
+            .model_b = pairs.model_b,
             .items = arena_array(arena, g.rows.n, sizeof *ret->items),
             .n = g.rows.n,
-            .notes = arena_array(arena, g.notes.n, sizeof *ret->notes),
             .n_notes = g.notes.n,
         };
         memcpy(ret->items, g.rows.items, g.rows.n * sizeof *ret->items);
-        if (g.notes.n)
-            memcpy(ret->notes, g.notes.items, g.notes.n * sizeof *ret->notes);
+        ret->notes = notes_take(&g.notes, arena);
     }
     free(g.rows.items);
     free(g.notes.items);
