@@ -11,8 +11,9 @@
  *
  * Shapes: T rows (tokens) of a step, D model width, N x K a weight's rows x columns, H query heads,
  * G key/value heads, S head size, P positions a page. Matrices are row-major and dense.
- * Activations are float32. `dev` is the table's own device; pointers marked [device] come from
- * its buffer_new or weight_pack; on the CPU every pointer is a host pointer. */
+ * Activations are float32; with dtype=bf16 or f16 every operation's result is rounded to that
+ * format and back. `dev` is the table's own device; pointers marked [device] come from its
+ * buffer_new or weight_pack; on the CPU every pointer is a host pointer. */
 #ifndef ASSAY_KERNELS_KERNELS_H
 #define ASSAY_KERNELS_KERNELS_H
 
@@ -132,16 +133,20 @@ struct kernels {
     /* x[T, D] = rows `tokens` of the table [vocab, D], as float32. */
     void (*embed)(struct device *dev, float *x, const struct weight *table, const int32_t *tokens,
                   int T);
-    /* y[T, D] = x / sqrt(mean(x^2) + eps) * w[D]; y may be x. */
-    void (*rmsnorm)(struct device *dev, float *y, const float *x, const float *w, int T, int D,
-                    float eps);
+    /* x[T, D] += add[T, D] (NULL: nothing); y[T, D] = x / sqrt(mean(x^2) + eps) * w[D]. Both are
+     * rounded to dtype. y may be x or add. */
+    void (*add_rmsnorm)(struct device *dev, float *y, float *x, const float *add, const float *w,
+                        int T, int D, float eps, enum format dtype);
     /* y[T, N] = x[T, K] * w[N, K]^T + bias[N] (NULL: none). */
     void (*linear)(struct device *dev, float *y, const float *x, const struct weight *w,
                    const float *bias, int T);
-    /* Rotates x[T, n_heads, S] in place; the angle of pair i at position p is p * inv_freq[i],
-     * cos and sin times `scale` (1 but for YaRN). inv_freq[S/2]. */
-    void (*rope)(struct device *dev, float *x, const int32_t *positions, const float *inv_freq,
-                 float scale, int T, int n_heads, int S, enum rope_kind kind);
+    /* The rotations of a step, for all its layers: angles[T, S] are S/2 cosines, then S/2 sines, of
+     * position * inv_freq[S/2], times `scale` (1 but for YaRN). */
+    void (*rope_angles)(struct device *dev, float *angles, const int32_t *positions,
+                        const float *inv_freq, float scale, int T, int S);
+    /* Rotates the pairs of x[T, n_heads, S] in place, rounded to dtype. */
+    void (*rope)(struct device *dev, float *x, const float *angles, int T, int n_heads, int S,
+                 enum rope_kind kind, enum format dtype);
     /* Writes k and v [T, G, S] of every row into its page. */
     void (*kv_write)(struct device *dev, const struct kv_cache *kv, int layer, const float *k,
                      const float *v, const struct batch *b);
@@ -153,13 +158,13 @@ struct kernels {
      * key/value head h / (H / G). The row's own key and value are in the cache already. */
     void (*attention)(struct device *dev, float *y, const float *q, const struct kv_cache *kv,
                       int layer, const struct batch *b, int H, float scale);
-    /* y[n] = silu(gate[n]) * up[n]; y may be gate. */
-    void (*silu_mul)(struct device *dev, float *y, const float *gate, const float *up, size_t n);
-    /* y[n] += x[n]. */
-    void (*add)(struct device *dev, float *y, const float *x, size_t n);
-    /* Rounds x[n] to a float format and back (FORMAT_BF16, FORMAT_F16; F32 does nothing): what
-     * dtype=bf16 does to the activations between operations. */
-    void (*round_to)(struct device *dev, float *x, size_t n, enum format f);
+    /* y[n] = silu(gate[n]) * up[n], rounded to dtype; y may be gate. */
+    void (*silu_mul)(struct device *dev, float *y, const float *gate, const float *up, size_t n,
+                     enum format dtype);
+    /* y[n] += x[n], rounded to dtype. */
+    void (*add)(struct device *dev, float *y, const float *x, size_t n, enum format dtype);
+    /* Rounds x[n] to dtype and back (FORMAT_BF16, FORMAT_F16; F32 does nothing). */
+    void (*round_to)(struct device *dev, float *x, size_t n, enum format dtype);
     /* Copies rows: y[i, D] = x[rows[i], D]. */
     void (*gather)(struct device *dev, float *y, const float *x, const int32_t *rows, int n, int D);
     /* The projection to the vocabulary fused with log-softmax and gather: ret[t] for x[T, D],

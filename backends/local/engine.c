@@ -66,6 +66,7 @@ struct engine {
     struct token_logprob *predicted;
     struct top_token *top;    /* [T, TOP_TOKENS] */
     float *x, *y;             /* [T, D] */
+    float *angles;            /* [T, S] */
     float *q, *k_new, *v_new; /* [T, H*S], [T, G*S] */
     float *attended;          /* [T, H*S] */
     float *gate, *up;         /* [T, F] */
@@ -95,6 +96,7 @@ static int buffers_open(struct engine *e, struct error *err)
         size_t width, rows;
     } buffers[] = {{&e->x, D, T},
                    {&e->y, D > H ? D : H, T},
+                   {&e->angles, (size_t)m->head_size, T},
                    {&e->q, H, T},
                    {&e->k_new, G, T},
                    {&e->v_new, G, T},
@@ -187,8 +189,8 @@ void engine_close(struct engine *e)
         return;
     for (size_t i = 0; i < e->running.n; i++)
         sequence_free(e, e->running.items[i]);
-    float *buffers[] = {e->x,        e->y,    e->q,  e->k_new, e->v_new,
-                        e->attended, e->gate, e->up, e->logits};
+    float *buffers[] = {e->x,     e->y,        e->angles, e->q,  e->k_new,
+                        e->v_new, e->attended, e->gate,   e->up, e->logits};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (buffers[i])
             e->k->buffer_free(e->k->dev, buffers[i]);
@@ -415,29 +417,24 @@ static void linear(struct engine *e, float *y, const float *x, const struct weig
     round_to_dtype(e, y, (int)w->rows);
 }
 
-static void norm(struct engine *e, float *y, const float *x, const float *w)
+/* x += more (NULL: nothing); y = norm(x). */
+static void add_norm(struct engine *e, float *y, float *x, const float *more, const float *w)
 {
-    e->k->rmsnorm(e->k->dev, y, x, w, e->batch.n_rows, e->m->width, e->m->norm_eps);
-    round_to_dtype(e, y, e->m->width);
-}
-
-static void add(struct engine *e, float *y, const float *x)
-{
-    e->k->add(e->k->dev, y, x, (size_t)e->batch.n_rows * (size_t)e->m->width);
-    round_to_dtype(e, y, e->m->width);
+    e->k->add_rmsnorm(e->k->dev, y, x, more, w, e->batch.n_rows, e->m->width, e->m->norm_eps,
+                      e->o.dtype);
 }
 
 static void rope(struct engine *e, float *x, int n_heads)
 {
-    e->k->rope(e->k->dev, x, e->positions, e->m->inv_freq, 1.0f, e->batch.n_rows, n_heads,
-               e->m->head_size, e->m->rope);
-    round_to_dtype(e, x, n_heads * e->m->head_size);
+    e->k->rope(e->k->dev, x, e->angles, e->batch.n_rows, n_heads, e->m->head_size, e->m->rope,
+               e->o.dtype);
 }
 
+/* Reads x, after adding what the layer before leaves in y; leaves in y what is to be added. */
 static void attention(struct engine *e, const struct layer *l, int index)
 {
     const struct model *m = e->m;
-    norm(e, e->y, e->x, l->attn_norm);
+    add_norm(e, e->y, e->x, index ? e->y : NULL, l->attn_norm);
     linear(e, e->q, e->y, &l->q, l->q_bias);
     linear(e, e->k_new, e->y, &l->k, l->k_bias);
     linear(e, e->v_new, e->y, &l->v, l->v_bias);
@@ -449,19 +446,16 @@ static void attention(struct engine *e, const struct layer *l, int index)
                     1.0f / sqrtf((float)m->head_size));
     round_to_dtype(e, e->attended, m->n_heads * m->head_size);
     linear(e, e->y, e->attended, &l->o, l->o_bias);
-    add(e, e->x, e->y);
 }
 
 static void feed_forward(struct engine *e, const struct layer *l)
 {
-    norm(e, e->y, e->x, l->ffn_norm);
+    add_norm(e, e->y, e->x, e->y, l->ffn_norm);
     linear(e, e->gate, e->y, &l->gate, l->gate_bias);
     linear(e, e->up, e->y, &l->up, l->up_bias);
     e->k->silu_mul(e->k->dev, e->gate, e->gate, e->up,
-                   (size_t)e->batch.n_rows * (size_t)e->m->hidden);
-    round_to_dtype(e, e->gate, e->m->hidden);
+                   (size_t)e->batch.n_rows * (size_t)e->m->hidden, e->o.dtype);
     linear(e, e->y, e->gate, &l->down, l->down_bias);
-    add(e, e->x, e->y);
 }
 
 static void forward(struct engine *e)
@@ -469,10 +463,13 @@ static void forward(struct engine *e)
     const struct kernels *k = e->k;
     k->embed(k->dev, e->x, &e->m->embed, e->tokens, e->batch.n_rows);
     round_to_dtype(e, e->x, e->m->width);
+    k->rope_angles(k->dev, e->angles, e->positions, e->m->inv_freq, 1.0f, e->batch.n_rows,
+                   e->m->head_size);
     for (int i = 0; i < e->m->n_layers; i++) {
         attention(e, &e->m->layers[i], i);
         feed_forward(e, &e->m->layers[i]);
     }
+    k->add(k->dev, e->x, e->y, (size_t)e->batch.n_rows * (size_t)e->m->width, e->o.dtype);
 }
 
 /* ---- answers ---- */
@@ -545,7 +542,7 @@ static void last_hidden(struct engine *e, const struct question *q, int n)
         e->wanted_rows[i] = q[i].row;
     e->k->gather(e->k->dev, e->y, e->x, e->wanted_rows, n, e->m->width);
     e->batch.n_rows = n;
-    norm(e, e->y, e->y, e->m->norm);
+    add_norm(e, e->y, e->y, NULL, e->m->norm);
 }
 
 static void answer_by_logprobs(struct engine *e, const struct question *q, int n,

@@ -16,11 +16,9 @@
  *          order. So rows, runs, pages, chunks and threads change no bit, nor does the level.
  * Floor    4 S multiply-adds a line and position; decoding, reading keys and values once.
  *          `test_kernels --bench=attention`. */
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/level.h"
 
 #include <float.h>
-
-#include "kernels/cpu/device.h"
 
 enum {
     LINES = 6,     /* of a tile */
@@ -497,7 +495,7 @@ static size_t splits_of(const struct attention *a, size_t rows, size_t threads)
     return max_size(min_size(4 * threads / max_size(parts, 1), a->blocks / 4), 1);
 }
 
-void LEVEL(attention)(struct device *dev, float *y, const float *q, const struct kv_cache *kv,
+static void attention(struct device *dev, float *y, const float *q, const struct kv_cache *kv,
                       int layer, const struct batch *b, int H, float scale)
 {
     struct attention a = {.y = y, .q = q, .kv = kv, .b = b, .layer = layer, .splits = 1};
@@ -550,7 +548,7 @@ static void write_row(void *arg, size_t row, int thread)
         memcpy(values + g * LEAF * S, v + g * S, S * sizeof *v);
 }
 
-void LEVEL(kv_write)(struct device *dev, const struct kv_cache *kv, int layer, const float *k,
+static void kv_write(struct device *dev, const struct kv_cache *kv, int layer, const float *k,
                      const float *v, const struct batch *b)
 {
     struct writing w = {kv, layer, k, v, b};
@@ -568,7 +566,7 @@ static void copy_leaf(float *to, const float *from, size_t n, size_t G, size_t S
         memcpy(to + i, from + i, n * S * sizeof *to);
 }
 
-void LEVEL(kv_copy)(struct device *dev, const struct kv_cache *kv, int layer,
+static void kv_copy(struct device *dev, const struct kv_cache *kv, int layer,
                     const struct kv_copy *copies, int n)
 {
     (void)dev;
@@ -581,4 +579,11 @@ void LEVEL(kv_copy)(struct device *dev, const struct kv_cache *kv, int layer,
         for (size_t i = 0; i < (size_t)c->n; i += LEAF, to += leaf, from += leaf)
             copy_leaf(to, from, min_size((size_t)c->n - i, LEAF), G, S);
     }
+}
+
+void LEVEL(attention_kernels)(struct kernels *k)
+{
+    k->attention = attention;
+    k->kv_write = kv_write;
+    k->kv_copy = kv_copy;
 }

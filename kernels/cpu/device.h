@@ -56,17 +56,6 @@ static inline float *kv_page(const struct kv_cache *kv, int layer, const struct 
     return kv->data + ((size_t)id * (size_t)kv->n_layers + (size_t)layer) * 2 * half;
 }
 
-/* What is written once for every level (simd.h): avx2_attention and so on. */
-#define CPU_LEVEL(level)                                                                           \
-    void level##_attention(struct device *dev, float *y, const float *q,                           \
-                           const struct kv_cache *kv, int layer, const struct batch *b, int H,     \
-                           float scale);                                                           \
-    void level##_kv_write(struct device *dev, const struct kv_cache *kv, int layer,                \
-                          const float *k, const float *v, const struct batch *b);                  \
-    void level##_kv_copy(struct device *dev, const struct kv_cache *kv, int layer,                 \
-                         const struct kv_copy *copies, int n);
-CPU_LEVEL(avx2)
-
 void kernels_ref(struct kernels *k);  /* every operation */
 void kernels_avx2(struct kernels *k); /* those that it does faster */
 

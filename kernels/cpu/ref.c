@@ -18,10 +18,28 @@ static void embed(struct device *dev, float *x, const struct weight *table, cons
         weight_row_to_f32(table, tokens[t], x + (size_t)t * (size_t)table->cols);
 }
 
-static void rmsnorm(struct device *dev, float *y, const float *x, const float *w, int T, int D,
-                    float eps)
+static void round_to(struct device *dev, float *x, size_t n, enum format dtype)
 {
     (void)dev;
+    for (size_t i = 0; i < n; i++)
+        if (dtype == FORMAT_BF16)
+            x[i] = bf16_to_f32(bf16_from_f32(x[i]));
+        else if (dtype == FORMAT_F16)
+            x[i] = f16_to_f32(f16_from_f32(x[i]));
+}
+
+static void add(struct device *dev, float *y, const float *x, size_t n, enum format dtype)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+    round_to(dev, y, n, dtype);
+}
+
+static void add_rmsnorm(struct device *dev, float *y, float *x, const float *more, const float *w,
+                        int T, int D, float eps, enum format dtype)
+{
+    if (more)
+        add(dev, x, more, (size_t)T * (size_t)D, dtype);
     for (int t = 0; t < T; t++, x += D, y += D) {
         double squares = 0;
         for (int i = 0; i < D; i++)
@@ -29,6 +47,7 @@ static void rmsnorm(struct device *dev, float *y, const float *x, const float *w
         double scale = 1 / sqrt(squares / D + eps);
         for (int i = 0; i < D; i++)
             y[i] = (float)(x[i] * scale) * w[i];
+        round_to(dev, y, (size_t)D, dtype);
     }
 }
 
@@ -70,21 +89,31 @@ static void linear(struct device *dev, float *y, const float *x, const struct we
     pool_run(dev->pool, (size_t)w->rows, linear_column, &l);
 }
 
-static void rope(struct device *dev, float *x, const int32_t *positions, const float *inv_freq,
-                 float scale, int T, int n_heads, int S, enum rope_kind kind)
+static void rope_angles(struct device *dev, float *angles, const int32_t *positions,
+                        const float *inv_freq, float scale, int T, int S)
 {
     (void)dev;
-    int step = kind == ROPE_PAIRS ? 2 : 1, apart = kind == ROPE_PAIRS ? 1 : S / 2;
-    for (int t = 0; t < T; t++)
+    for (int t = 0; t < T; t++, angles += S)
         for (int i = 0; i < S / 2; i++) {
             float angle = (float)positions[t] * inv_freq[i];
-            float c = cosf(angle) * scale, s = sinf(angle) * scale;
-            for (int h = 0; h < n_heads; h++) {
-                float *a = x + ((size_t)t * (size_t)n_heads + (size_t)h) * (size_t)S + i * step;
+            angles[i] = cosf(angle) * scale;
+            angles[S / 2 + i] = sinf(angle) * scale;
+        }
+}
+
+static void rope(struct device *dev, float *x, const float *angles, int T, int n_heads, int S,
+                 enum rope_kind kind, enum format dtype)
+{
+    int step = kind == ROPE_PAIRS ? 2 : 1, apart = kind == ROPE_PAIRS ? 1 : S / 2;
+    for (int t = 0; t < T; t++, angles += S)
+        for (int h = 0; h < n_heads; h++, x += S) {
+            for (int i = 0; i < S / 2; i++) {
+                float c = angles[i], s = angles[S / 2 + i], *a = x + i * step;
                 float a0 = a[0], a1 = a[apart];
                 a[0] = a0 * c - a1 * s;
                 a[apart] = a1 * c + a0 * s;
             }
+            round_to(dev, x, (size_t)S, dtype);
         }
 }
 
@@ -153,28 +182,12 @@ static void attention(struct device *dev, float *y, const float *q, const struct
             attend(scores, y, q, kv, layer, b, t, h / group, scale);
 }
 
-static void silu_mul(struct device *dev, float *y, const float *gate, const float *up, size_t n)
+static void silu_mul(struct device *dev, float *y, const float *gate, const float *up, size_t n,
+                     enum format dtype)
 {
-    (void)dev;
     for (size_t i = 0; i < n; i++)
         y[i] = (float)(gate[i] / (1 + exp(-(double)gate[i]))) * up[i];
-}
-
-static void add(struct device *dev, float *y, const float *x, size_t n)
-{
-    (void)dev;
-    for (size_t i = 0; i < n; i++)
-        y[i] += x[i];
-}
-
-static void round_to(struct device *dev, float *x, size_t n, enum format f)
-{
-    (void)dev;
-    for (size_t i = 0; i < n; i++)
-        if (f == FORMAT_BF16)
-            x[i] = bf16_to_f32(bf16_from_f32(x[i]));
-        else if (f == FORMAT_F16)
-            x[i] = f16_to_f32(f16_from_f32(x[i]));
+    round_to(dev, y, n, dtype);
 }
 
 static void gather(struct device *dev, float *y, const float *x, const int32_t *rows, int n, int D)
@@ -249,8 +262,9 @@ void kernels_ref(struct kernels *k)
 {
     k->numerics = "cpu-ref-1";
     k->embed = embed;
-    k->rmsnorm = rmsnorm;
+    k->add_rmsnorm = add_rmsnorm;
     k->linear = linear;
+    k->rope_angles = rope_angles;
     k->rope = rope;
     k->kv_write = kv_write;
     k->kv_copy = kv_copy;

@@ -33,7 +33,7 @@ struct bench {
 struct operands {
     struct weight *weights; /* enough of them that they are not all in the cache */
     int n_weights, T;
-    float *x, *y, *z;
+    float *x, *y, *z, *angles;
     int32_t *ids, *sequences, *table;
     struct kv_cache kv;
     int heads, n_sequences;
@@ -186,19 +186,25 @@ static void bench_attention(const struct bench *b, int sequences, int T, int n, 
 static void run_rmsnorm(const struct kernels *k, const struct operands *o, int turn)
 {
     (void)turn;
-    k->rmsnorm(k->dev, o->y, o->x, o->z, o->T, o->heads, 1e-5f);
+    k->add_rmsnorm(k->dev, o->y, o->x, NULL, o->z, o->T, o->heads, 1e-5f, FORMAT_F32);
+}
+
+static void run_add_rmsnorm(const struct kernels *k, const struct operands *o, int turn)
+{
+    (void)turn;
+    k->add_rmsnorm(k->dev, o->y, o->x, o->y, o->z, o->T, o->heads, 1e-5f, FORMAT_F32);
 }
 
 static void run_silu(const struct kernels *k, const struct operands *o, int turn)
 {
     (void)turn;
-    k->silu_mul(k->dev, o->y, o->x, o->x, (size_t)o->T * (size_t)o->heads);
+    k->silu_mul(k->dev, o->y, o->x, o->x, (size_t)o->T * (size_t)o->heads, FORMAT_F32);
 }
 
 static void run_add(const struct kernels *k, const struct operands *o, int turn)
 {
     (void)turn;
-    k->add(k->dev, o->y, o->x, (size_t)o->T * (size_t)o->heads);
+    k->add(k->dev, o->y, o->x, (size_t)o->T * (size_t)o->heads, FORMAT_F32);
 }
 
 static void run_round(const struct kernels *k, const struct operands *o, int turn)
@@ -210,7 +216,7 @@ static void run_round(const struct kernels *k, const struct operands *o, int tur
 static void run_rope(const struct kernels *k, const struct operands *o, int turn)
 {
     (void)turn;
-    k->rope(k->dev, o->y, o->ids, o->z, 1, o->T, o->heads / 64, 64, ROPE_HALVES);
+    k->rope(k->dev, o->y, o->angles, o->T, o->heads / 64, 64, ROPE_HALVES, FORMAT_F32);
 }
 
 /* Operations on rows: what they read and write. */
@@ -220,28 +226,24 @@ static void bench_rows(const struct bench *b, int T, int D)
         const char *name;
         double arrays;
         void (*f)(const struct kernels *, const struct operands *, int turn);
-    } ops[] = {{"rmsnorm", 2, run_rmsnorm},
-               {"silu_mul", 3, run_silu},
-               {"add", 3, run_add},
-               {"round_to", 2, run_round},
-               {"rope", 2, run_rope}};
+    } ops[] = {{"rmsnorm", 2, run_rmsnorm}, {"add_rmsnorm", 4, run_add_rmsnorm},
+               {"silu_mul", 3, run_silu},   {"add", 3, run_add},
+               {"round_to", 2, run_round},  {"rope", 2, run_rope}};
     size_t n = (size_t)T * (size_t)D;
     struct operands o = {.T = T, .heads = D};
     o.x = aligned_floats(b, n);
     o.y = aligned_floats(b, n);
     o.z = random_floats((size_t)D);
-    o.ids = mem_alloc((size_t)T, sizeof *o.ids);
-    for (int t = 0; t < T; t++)
-        o.ids[t] = t;
+    o.angles = random_floats((size_t)T * 64);
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         char name[64];
         snprintf(name, sizeof name, "%s T=%d D=%d", ops[i].name, T, D);
         measure(b, name, 0, ops[i].arrays * 4 * (double)n, ops[i].f, &o);
     }
-    free(o.ids);
     b->k.buffer_free(b->k.dev, o.x);
     b->k.buffer_free(b->k.dev, o.y);
     floats_free(o.z);
+    floats_free(o.angles);
 }
 
 /* About a microsecond. */

@@ -223,37 +223,84 @@ static void linear_not_finite(void)
 
 /* ---- Rows and elements ---- */
 
-static void rmsnorm(void)
+static const enum format dtypes[] = {FORMAT_F32, FORMAT_F16, FORMAT_BF16};
+enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
+
+/* Rounded operations are the plain ones, rounded; rows alone and in place are rows. */
+static void add_rmsnorm_fused(const struct level *l, const float *x, const float *more,
+                              const float *w, int T, int D, enum format dtype)
+{
+    const struct kernels *k = &l->k[1], *one = &l->k[0];
+    size_t n = (size_t)T * (size_t)D;
+    float *sum = floats(n), *want = floats(n), *x2 = floats(n), *y = floats(n);
+    memcpy(sum, x, n * sizeof *x);
+    memcpy(x2, x, n * sizeof *x);
+    memcpy(y, more, n * sizeof *x);
+    k->add(k->dev, sum, more, n, dtype);
+    k->add_rmsnorm(k->dev, want, sum, NULL, w, T, D, 1e-5f, FORMAT_F32);
+    k->round_to(k->dev, want, n, dtype);
+    l->k[2].add_rmsnorm(l->k[2].dev, y, x2, y, w, T, D, 1e-5f, dtype);
+    tool_same_bits(sum, x2, n, "the sum");
+    tool_same_bits(want, y, n, "over what was added");
+    memcpy(x2, x, n * sizeof *x);
+    for (size_t t = 0, at = 0; t < (size_t)T; t++, at += (size_t)D)
+        one->add_rmsnorm(one->dev, y + at, x2 + at, more + at, w, 1, D, 1e-5f, dtype);
+    tool_same_bits(want, y, n, "rows alone");
+    k->add_rmsnorm(k->dev, sum, sum, NULL, w, T, D, 1e-5f, dtype);
+    tool_same_bits(want, sum, n, "in place");
+    floats_free(sum);
+    floats_free(want);
+    floats_free(x2);
+    floats_free(y);
+}
+
+static void add_rmsnorm(void)
 {
     static const int widths[] = {1, 3, 8, 31, 64, 576, 4097};
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
         const int D = widths[i], T = i == 3 ? 0 : i == 5 ? 70 : 1 + (int)random_below(9);
         size_t n = (size_t)T * (size_t)D;
-        float *x = random_floats(n), *w = random_floats((size_t)D), *want = floats(n);
-        float *got = floats(n), *alone = floats(n);
+        float *x = random_floats(n), *more = random_floats(n), *w = random_floats((size_t)D);
+        float *want = floats(n), *got = floats(n);
         double *bounds = mem_alloc(n + 1, sizeof *bounds);
-        ref->rmsnorm(ref->dev, want, x, w, T, D, 1e-5f);
+        ref->add_rmsnorm(ref->dev, want, x, NULL, w, T, D, 1e-5f, FORMAT_F32);
         for (size_t e = 0; e < n; e++) /* summed in double; 1/sqrt, and two products, round */
             bounds[e] = 4 * U * fabs((double)want[e]) + 1e-44;
         FOR_LEVELS(l)
         {
-            tool_shape("rmsnorm T=%d D=%d", T, D);
-            l->k[1].rmsnorm(l->k[1].dev, got, x, w, T, D, 1e-5f);
+            tool_shape("add_rmsnorm T=%d D=%d", T, D);
+            l->k[1].add_rmsnorm(l->k[1].dev, got, x, NULL, w, T, D, 1e-5f, FORMAT_F32);
             tool_close(want, got, n, bounds);
-            for (size_t t = 0; t < (size_t)T; t++)
-                l->k[0].rmsnorm(l->k[0].dev, alone + t * (size_t)D, x + t * (size_t)D, w, 1, D,
-                                1e-5f);
-            tool_same_bits(got, alone, n, "rows alone");
-            memcpy(alone, x, n * sizeof *x);
-            l->k[2].rmsnorm(l->k[2].dev, alone, alone, w, T, D, 1e-5f);
-            tool_same_bits(got, alone, n, "in place");
+            for (int f = 0; f < N_DTYPES; f++) {
+                tool_shape("add_rmsnorm T=%d D=%d %s", T, D, format_info[dtypes[f]].name);
+                add_rmsnorm_fused(l, x, more, w, T, D, dtypes[f]);
+            }
         }
         free(bounds);
         floats_free(x);
+        floats_free(more);
         floats_free(w);
         floats_free(want);
         floats_free(got);
-        floats_free(alone);
+    }
+}
+
+static void rope_angles(void)
+{
+    enum { T = 3, S = 6 };
+    static const int32_t positions[T] = {0, 5, 100000};
+    static const float inv_freq[S / 2] = {1, 0.25f, 1e-4f};
+    FOR_LEVELS(l)
+    {
+        float angles[T * S];
+        tool_shape("rope_angles");
+        l->k[1].rope_angles(l->k[1].dev, angles, positions, inv_freq, 1.5f, T, S);
+        for (int t = 0; t < T; t++)
+            for (int i = 0; i < S / 2; i++) {
+                double angle = (double)((float)positions[t] * inv_freq[i]);
+                EXPECT_NEAR((double)angles[t * S + i], 1.5 * cos(angle), 4 * U);
+                EXPECT_NEAR((double)angles[t * S + S / 2 + i], 1.5 * sin(angle), 4 * U);
+            }
     }
 }
 
@@ -268,28 +315,21 @@ static void rope(void)
             const int T = shapes[i].T, H = shapes[i].n_heads, S = shapes[i].S;
             size_t n = (size_t)T * (size_t)H * (size_t)S;
             float *x = random_floats(n), *want = floats(n), *got = floats(n);
-            float *inv_freq = floats((size_t)S / 2);
-            int32_t *positions = mem_alloc((size_t)T + 1, sizeof *positions);
-            for (int f = 0; f < S / 2; f++)
-                inv_freq[f] = powf(10000, -2.0f * (float)f / (float)S);
-            for (int t = 0; t < T; t++)
-                positions[t] = (int32_t)random_below(t % 2 ? 100000 : 100);
-            float scale = i % 2 ? 1.25f : 1;
+            float *angles = tame_floats((size_t)T * (size_t)S, 1);
+            enum format dtype = dtypes[i % N_DTYPES];
             memcpy(want, x, n * sizeof *x);
-            ref->rope(ref->dev, want, positions, inv_freq, scale, T, H, S, (enum rope_kind)kind);
+            ref->rope(ref->dev, want, angles, T, H, S, (enum rope_kind)kind, dtype);
             FOR_LEVELS(l)
             {
                 tool_shape("rope kind=%d T=%d H=%d S=%d", kind, T, H, S);
                 memcpy(got, x, n * sizeof *x);
-                l->k[2].rope(l->k[2].dev, got, positions, inv_freq, scale, T, H, S,
-                             (enum rope_kind)kind);
+                l->k[2].rope(l->k[2].dev, got, angles, T, H, S, (enum rope_kind)kind, dtype);
                 tool_same_bits(want, got, n, "as the reference");
             }
-            free(positions);
             floats_free(x);
             floats_free(want);
             floats_free(got);
-            floats_free(inv_freq);
+            floats_free(angles);
         }
 }
 
@@ -308,25 +348,28 @@ static void silu_mul(void)
     memcpy(gate, special, sizeof special);
     for (size_t i = 0; i < sizeof special / sizeof *special; i++)
         up[i] = 1;
-    ref->silu_mul(ref->dev, want, gate, up, N);
+    ref->silu_mul(ref->dev, want, gate, up, N, FORMAT_F32);
     for (int i = 0; i < N; i++)
         bounds[i] = 8 * U * fabs((double)want[i]) + fabs((double)up[i]) * 1e-36 + 3e-45;
     FOR_LEVELS(l)
     {
         tool_shape("silu_mul n=%d", N);
-        l->k[1].silu_mul(l->k[1].dev, got, gate, up, N);
+        l->k[1].silu_mul(l->k[1].dev, got, gate, up, N, FORMAT_F32);
         tool_close(want, got, N, bounds);
         float *part = floats(N);
         for (size_t i = 0, n; i < N; i += n) {
             n = 1 + random_below(3000);
             n = n < N - i ? n : N - i;
-            l->k[0].silu_mul(l->k[0].dev, part + i, gate + i, up + i, n);
+            l->k[0].silu_mul(l->k[0].dev, part + i, gate + i, up + i, n, FORMAT_F32);
         }
         tool_same_bits(got, part, N, "in pieces");
         memcpy(part, gate, N * sizeof *gate);
-        l->k[2].silu_mul(l->k[2].dev, part, part, up, N);
+        l->k[2].silu_mul(l->k[2].dev, part, part, up, N, FORMAT_F32);
         tool_same_bits(got, part, N, "in place");
-        l->k[2].silu_mul(l->k[2].dev, part, part, up, 0);
+        l->k[2].silu_mul(l->k[2].dev, part, part, up, 0, FORMAT_F32);
+        l->k[1].round_to(l->k[1].dev, got, N, FORMAT_BF16);
+        l->k[2].silu_mul(l->k[2].dev, part, gate, up, N, FORMAT_BF16);
+        tool_same_bits(got, part, N, "rounded");
         floats_free(part);
     }
     free(bounds);
@@ -346,7 +389,7 @@ static void add(void)
         {
             tool_shape("add n=%zu", n);
             memcpy(got, y, n * sizeof *y);
-            l->k[1].add(l->k[1].dev, got, x, n);
+            l->k[1].add(l->k[1].dev, got, x, n, FORMAT_F32);
             for (size_t e = 0; e < n; e++)
                 if (got[e] != y[e] + x[e])
                     tool_fail("index %zu", e);
@@ -882,7 +925,8 @@ int main(int argc, char **argv)
         {"linear", linear},
         {"weights", weights},
         {"linear_not_finite", linear_not_finite},
-        {"rmsnorm", rmsnorm},
+        {"add_rmsnorm", add_rmsnorm},
+        {"rope_angles", rope_angles},
         {"rope", rope},
         {"silu_mul", silu_mul},
         {"add", add},
