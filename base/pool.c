@@ -152,7 +152,7 @@ static bool first_of_core(int cpu)
     return first == cpu;
 }
 
-static int usable_cores(void)
+int pool_cores(void)
 {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) < 0)
@@ -171,7 +171,7 @@ static int usable_cores(void)
 struct pool *pool_new(int n_threads)
 {
     struct pool *p = mem_alloc(1, sizeof *p);
-    p->n = n_threads > 0 ? n_threads : usable_cores();
+    p->n = n_threads > 0 ? n_threads : pool_cores();
     p->threads = mem_alloc((size_t)p->n, sizeof *p->threads);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->work, NULL);

@@ -13,8 +13,10 @@
 
 struct pool;
 
-/* n_threads <= 0: the physical cores that this process may use (affinity and cgroup quota).
- * Never NULL; with 1 thread everything runs in the caller. */
+/* The physical cores that this process may use (affinity and cgroup quota); at least 1. */
+int pool_cores(void);
+
+/* n_threads <= 0: one a core. Never NULL; with 1 thread everything runs in the caller. */
 struct pool *pool_new(int n_threads);
 void pool_free(struct pool *p);
 int pool_size(const struct pool *p);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/pool.h"
 #include "base/utf8.h"
 #include "harness/queue.h"
 
@@ -300,7 +301,7 @@ static void *store_stage(void *arg)
 
 /* ---- all together ---- */
 
-enum { PREPARE, STORE, FIRST_SCORE, MAX_SCORE = 16 }; /* places in the list of threads */
+enum { PREPARE, STORE, FIRST_SCORE, MAX_SCORE = 64 }; /* places in the list of threads */
 
 struct thread {
     pthread_t id;
@@ -347,9 +348,8 @@ int runner_run(struct backend *b, struct store *s, struct planned *evaluations, 
         queue_push(&r->idle, i);
 
     struct thread threads[FIRST_SCORE + MAX_SCORE] = {0};
-    int n_score = o->n_score_threads < 1           ? 1
-                  : o->n_score_threads > MAX_SCORE ? MAX_SCORE
-                                                   : o->n_score_threads;
+    int n_score = o->n_score_threads > 0 ? o->n_score_threads : pool_cores();
+    n_score = n_score < MAX_SCORE ? n_score : MAX_SCORE;
     int result = start(r, threads, FIRST_SCORE + n_score, err);
     if (result == 0)
         result = backend_stage(r, err);

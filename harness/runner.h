@@ -35,7 +35,7 @@ static inline bool planned_done(const struct planned *p, int64_t doc)
 extern atomic_bool runner_interrupted;
 
 struct runner_options {
-    int n_score_threads; /* 1 to 16; others count as the nearest */
+    int n_score_threads; /* 0: one a core; up to 64 */
     int n_top;           /* see struct request: what log-likelihoods are asked for besides */
 };
 

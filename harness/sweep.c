@@ -107,6 +107,7 @@ static struct task_options task_options(struct backend *b, const struct sweep_op
         .fewshot_as_multiturn = o->fewshot_as_multiturn,
         .max_gen_toks = o->max_gen_toks,
         .allow_unsandboxed = o->allow_unsandboxed,
+        .n_workers = o->score_threads,
     };
 }
 

@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <math.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,12 +25,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/pool.h"
 #include "base/utf8.h"
+#include "tasks/sandbox_clock.h"
 #include "tasks/sandbox_filter.h"
 
 const struct sandbox_limits sandbox_limits = {
     .cpu_s = 3,
-    .wall_s = 20,
+    .idle_s = 20,
     .memory_bytes = (size_t)1 << 30,
     .disk_bytes = (size_t)64 << 20,
     .output_bytes = 16 << 10,
@@ -133,6 +136,48 @@ static const char *const child_environment[] = {
     "OPENBLAS_NUM_THREADS=1",
     NULL,
 };
+
+/* ---- taking turns ---- */
+
+/* Cores are the machine's, not a task's: one count for all sandboxes of the process. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t freed;
+    int running, most;
+} turns = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 1};
+
+static void turns_set(int most)
+{
+    pthread_mutex_lock(&turns.lock);
+    turns.most = most > 0 ? most : pool_cores();
+    pthread_cond_broadcast(&turns.freed);
+    pthread_mutex_unlock(&turns.lock);
+}
+
+static int turns_most(void)
+{
+    pthread_mutex_lock(&turns.lock);
+    int most = turns.most;
+    pthread_mutex_unlock(&turns.lock);
+    return most;
+}
+
+static void turn_take(void)
+{
+    pthread_mutex_lock(&turns.lock);
+    while (turns.running >= turns.most)
+        pthread_cond_wait(&turns.freed, &turns.lock);
+    turns.running++;
+    pthread_mutex_unlock(&turns.lock);
+}
+
+static void turn_give(void)
+{
+    pthread_mutex_lock(&turns.lock);
+    turns.running--;
+    pthread_cond_signal(&turns.freed);
+    pthread_mutex_unlock(&turns.lock);
+}
 
 /* ---- starting ---- */
 
@@ -280,7 +325,7 @@ static void drain(int *fd, struct buf *b, size_t keep)
 struct watched {
     struct buf output, verdict;
     int status;
-    bool late; /* the wall clock ended it */
+    bool late; /* it slept too long */
     double wall_s;
 };
 
@@ -294,17 +339,27 @@ static bool reap(struct child *c, struct watched *w, int flags)
     return pid != 0;
 }
 
-/* Until both pipes are at their end and the child has gone, or the time is up. bwrap holds the
- * pipes open as long as anything runs inside; without it a program may close them and run on, which
- * is then looked at every few milliseconds. */
+/* The time that it may still sleep. */
+static double patience_s(const struct child *c, const struct sandbox_limits *l, double began)
+{
+    return l->idle_s - (now_s() - began - sandbox_busy_s(c->pid));
+}
+
+/* Until both pipes are at their end and the child has gone, or it has slept too long. bwrap holds
+ * the pipes open as long as anything runs inside; without it a program may close them and run on,
+ * which is then looked at every few milliseconds. */
 static void watch(struct child *c, const struct sandbox_limits *l, struct watched *w)
 {
-    double began = now_s(), end = began + l->wall_s;
+    double began = now_s(), end = began + l->idle_s;
     bool gone = false;
     while (!gone) {
         double left = end - now_s();
-        if (left <= 0)
-            break;
+        if (left <= 0) {
+            left = patience_s(c, l, began);
+            if (left <= 0)
+                break;
+            end = now_s() + left;
+        }
         struct pollfd fds[2] = {{.fd = c->output, .events = POLLIN},
                                 {.fd = c->verdict, .events = POLLIN}};
         bool open = c->output >= 0 || c->verdict >= 0;
@@ -347,12 +402,16 @@ int sandbox_run(const struct sandbox *s, struct arena *a, struct str program,
 {
     struct child c;
     struct watched w = {.status = -1};
-    if (start(s, program, l, &c) < 0)
+    turn_take();
+    int r = start(s, program, l, &c), why = errno;
+    if (r == 0)
+        watch(&c, l, &w);
+    turn_give();
+    if (r < 0)
         return error_set(err, E_IO,
-                         "cannot start a process for a model-written program: %s; fewer scoring "
-                         "threads or more free memory may help",
-                         strerror(errno));
-    watch(&c, l, &w);
+                         "cannot start a process for a model-written program: %s; fewer of them at "
+                         "a time (--score_threads) or more free memory may help",
+                         strerror(why));
 
     size_t cut = w.output.n > l->output_bytes ? w.output.n - l->output_bytes : 0;
     struct str output = str_slice(buf_view(&w.output), cut, w.output.n);
@@ -361,6 +420,53 @@ int sandbox_run(const struct sandbox *s, struct arena *a, struct str program,
     ret->verdict = said ? SANDBOX_PASSED : out_of_time(&w, l) ? SANDBOX_TIMED_OUT : SANDBOX_FAILED;
     buf_free(&w.output);
     buf_free(&w.verdict);
+    return 0;
+}
+
+/* ---- many programs ---- */
+
+struct batch {
+    const struct sandbox *s;
+    const struct str *programs;
+    const struct sandbox_limits *limits;
+    pthread_mutex_t lock; /* over what follows */
+    int64_t passed;
+    int error;
+    struct error err; /* the first */
+};
+
+static void run_part(void *arg, size_t part, int thread)
+{
+    struct batch *b = arg;
+    struct arena a = {0};
+    struct error err;
+    struct sandbox_result verdict = {.verdict = SANDBOX_FAILED};
+    (void)thread;
+    int r = sandbox_run(b->s, &a, b->programs[part], b->limits, &verdict, &err);
+    pthread_mutex_lock(&b->lock);
+    b->passed += r == 0 && verdict.verdict == SANDBOX_PASSED;
+    if (r < 0 && b->error == 0) {
+        b->error = r;
+        b->err = err;
+    }
+    pthread_mutex_unlock(&b->lock);
+    arena_free(&a);
+}
+
+int sandbox_count(const struct sandbox *s, const struct str *programs, size_t n,
+                  const struct sandbox_limits *l, int64_t *ret_passed, struct error *err)
+{
+    struct batch b = {s, programs, l, PTHREAD_MUTEX_INITIALIZER, 0, 0, {0}};
+    int most = turns_most();
+    struct pool *pool = pool_new(n < (size_t)most ? (int)n + (n == 0) : most);
+    pool_run(pool, n, run_part, &b);
+    pool_free(pool);
+    pthread_mutex_destroy(&b.lock);
+    if (b.error) {
+        *err = b.err;
+        return b.error;
+    }
+    *ret_passed = b.passed;
     return 0;
 }
 
@@ -474,6 +580,7 @@ int sandbox_open(const struct sandbox_options *o, struct sandbox **ret, struct e
 {
     struct sandbox *s = mem_alloc(1, sizeof *s);
     sandbox_filter_fill(&s->filter);
+    turns_set(o->n_workers);
     int r;
     if (!find_python(s, o->python))
         r = error_set(err, E_UNSUPPORTED,

@@ -9,13 +9,19 @@
  * a system-call filter keeps it one process (threads are allowed), so that limits on CPU time and
  * memory are limits on all it does, and keeps it from signalling, tracing and opening sockets.
  *
- * Two differences from execution.py, on purpose. The 3 seconds are CPU time, and the wall clock
- * only ends what sleeps: a loaded machine must not turn a right answer into a wrong one. And the
- * program runs in one interpreter with the few lines that judge it: they report success by a word
- * drawn at random for each run, so that os._exit(0) is no pass; a program that searches the
- * interpreter's frames for that word could still cheat. It harms nobody by it but its own score. */
+ * Programs run side by side, each with namespaces and limits of its own; the process runs at most
+ * one a core at a time, unless told otherwise, and sandbox_run waits for its turn.
+ *
+ * Two differences from execution.py, on purpose. The 3 seconds are CPU time, and the clock that
+ * ends what sleeps stands still while the program works or waits for a core: a loaded machine does
+ * not turn a right answer into a wrong one. And the program runs in one interpreter with the few
+ * lines that judge it: they report success by a word drawn at random for each run, so that
+ * os._exit(0) is no pass; a program that searches the interpreter's frames for that word could
+ * still cheat. It harms nobody by it but its own score. */
 #ifndef ASSAY_TASKS_SANDBOX_H
 #define ASSAY_TASKS_SANDBOX_H
+
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -25,8 +31,9 @@ struct sandbox; /* what this machine can do; immutable, any number of threads ma
 
 struct sandbox_options {
     bool allow_unsandboxed; /* where bubblewrap does not work, do without it */
-    const char *bwrap;      /* NULL: "bwrap" on PATH */
-    const char *python;     /* NULL: the system's python3, else the one on PATH */
+    int n_workers;      /* programs at a time, of all sandboxes of this process; 0: one a core */
+    const char *bwrap;  /* NULL: "bwrap" on PATH */
+    const char *python; /* NULL: the system's python3, else the one on PATH */
 };
 
 /* Looks for bubblewrap and Python and runs an empty program to see that they work (about 50 ms).
@@ -37,7 +44,8 @@ void sandbox_close(struct sandbox *s); /* takes NULL */
 bool sandbox_isolates(const struct sandbox *s); /* bubblewrap is used */
 
 struct sandbox_limits {
-    int cpu_s, wall_s;
+    int cpu_s;           /* of all its threads */
+    int idle_s;          /* of the wall clock, less what it worked or waited for a core */
     size_t memory_bytes; /* address space */
     size_t disk_bytes;   /* /tmp in all, and one file */
     size_t output_bytes; /* kept of what it prints: the last so many */
@@ -59,5 +67,9 @@ struct sandbox_result {
 /* E_IO: no process could be started; a failing program is no error. */
 int sandbox_run(const struct sandbox *s, struct arena *a, struct str program,
                 const struct sandbox_limits *limits, struct sandbox_result *ret, struct error *err);
+
+/* How many of the programs pass, run side by side. */
+int sandbox_count(const struct sandbox *s, const struct str *programs, size_t n,
+                  const struct sandbox_limits *limits, int64_t *ret_passed, struct error *err);
 
 #endif

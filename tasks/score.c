@@ -339,18 +339,13 @@ static int score_pass_at_k(struct work *w, const struct measure *m, const struct
     bool many = result->type == VALUE_LIST;
     int64_t n = many ? (int64_t)result->list.n : 1, correct = 0;
     const struct sandbox *sandbox;
-    int r = sandbox_of(t->scoring, t->allow_unsandboxed, &sandbox, w->err);
-    struct str tests = text_of(w, gold);
-    for (int64_t i = 0; r == 0 && i < n; i++) {
-        struct arena_mark mark = arena_mark(w->a);
-        struct str candidate = text_of(w, many ? result->list.items[i] : result);
-        struct str program = str_cat(w->a, str_cat(w->a, candidate, STR("\n")), tests);
-        struct sandbox_result verdict;
-        r = sandbox_run(sandbox, w->a, program, &sandbox_limits, &verdict, w->err);
-        if (r == 0)
-            correct += verdict.verdict == SANDBOX_PASSED;
-        arena_reset(w->a, mark);
-    }
+    int r = sandbox_of(t, &sandbox, w->err);
+    struct str tests = str_cat(w->a, STR("\n"), text_of(w, gold));
+    struct str *programs = arena_array(w->a, (size_t)n + 1, sizeof *programs);
+    for (int64_t i = 0; i < n; i++)
+        programs[i] = str_cat(w->a, text_of(w, many ? result->list.items[i] : result), tests);
+    if (r == 0)
+        r = sandbox_count(sandbox, programs, (size_t)n, &sandbox_limits, &correct, w->err);
     if (r < 0)
         return error_prefix(w->err, "task \"%s\", document %lld: ", t->info.name,
                             (long long)w->q->doc_id);
@@ -474,7 +469,7 @@ int task_check(const struct task *t, struct error *err)
     const struct sandbox *unused;
     if (!t->scoring->runs_code)
         return 0;
-    int r = sandbox_of(t->scoring, t->allow_unsandboxed, &unused, err);
+    int r = sandbox_of(t, &unused, err);
     return r < 0 ? error_prefix(err, "task \"%s\": ", t->info.name) : 0;
 }
 

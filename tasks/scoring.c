@@ -8,14 +8,15 @@
 #include "tasks/filters.h"
 #include "tasks/sandbox.h"
 
-int sandbox_of(struct scoring *s, bool allow_unsandboxed, const struct sandbox **ret,
-               struct error *err)
+int sandbox_of(const struct task *t, const struct sandbox **ret, struct error *err)
 {
+    struct scoring *s = t->scoring;
+    const struct sandbox_options o = {.allow_unsandboxed = t->allow_unsandboxed,
+                                      .n_workers = t->n_workers};
     int r = 0;
     pthread_mutex_lock(&s->lock);
     if (!s->sandbox)
-        r = sandbox_open(&(struct sandbox_options){.allow_unsandboxed = allow_unsandboxed},
-                         &s->sandbox, err);
+        r = sandbox_open(&o, &s->sandbox, err);
     if (r == 0)
         *ret = s->sandbox;
     pthread_mutex_unlock(&s->lock);

@@ -55,8 +55,7 @@ struct process {
 const struct process *process_find(const char *name, enum output_type output);
 
 /* The machine's sandbox, opened at the first call. Thread-safe. */
-int sandbox_of(struct scoring *s, bool allow_unsandboxed, const struct sandbox **ret,
-               struct error *err);
+int sandbox_of(const struct task *t, const struct sandbox **ret, struct error *err);
 
 /* Whether one of `names`, each followed by a space, is this one. */
 bool lists(const char *names, struct str name);

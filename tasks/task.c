@@ -245,6 +245,7 @@ static void set_options(struct task *t, const struct task_options *o)
     t->chat_arg = o->chat_arg;
     t->fewshot_as_multiturn = o->fewshot_as_multiturn;
     t->allow_unsandboxed = o->allow_unsandboxed;
+    t->n_workers = o->n_workers;
 }
 
 static int open_parts(struct task *t, const struct task_options *o, struct error *err)

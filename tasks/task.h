@@ -78,6 +78,7 @@ struct task_options {
     bool fewshot_as_multiturn;
     int max_gen_toks;       /* 0: as the task says */
     bool allow_unsandboxed; /* run model-written code without bubblewrap */
+    int n_workers;          /* model-written programs run at once; 0: one a core */
 };
 
 struct task;

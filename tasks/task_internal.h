@@ -55,6 +55,7 @@ struct task {
     int repeats;
     bool unsafe_code;       /* the task runs code that a model wrote */
     bool allow_unsandboxed; /* from struct task_options */
+    int n_workers;
 
     /* scoring */
     const struct task_metric *metrics;

@@ -18,10 +18,11 @@ static void open_both(void)
     struct error err;
     if (!plain)
         EXPECT_OK(sandbox_open(&(struct sandbox_options){.allow_unsandboxed = true,
+                                                         .n_workers = 8,
                                                          .bwrap = "/nonexistent/bwrap"},
                                &plain, &err),
                   &err);
-    if (!isolated && sandbox_open(&(struct sandbox_options){0}, &isolated, &err) < 0)
+    if (!isolated && sandbox_open(&(struct sandbox_options){.n_workers = 8}, &isolated, &err) < 0)
         snprintf(check_skip, sizeof check_skip, "%.200s", err.msg);
 }
 
@@ -36,7 +37,7 @@ static struct sandbox_result run(const struct sandbox *s, const char *program,
 
 static const struct sandbox_limits quick = {
     .cpu_s = 2,
-    .wall_s = 4,
+    .idle_s = 4,
     .memory_bytes = (size_t)256 << 20,
     .disk_bytes = 4 << 20,
     .output_bytes = 2000,
@@ -204,6 +205,70 @@ static void output_is_kept_from_its_end(void)
     EXPECT(r.output.n <= quick.output_bytes + 2);
 }
 
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* How many of n copies pass, and how long all took. */
+static int64_t count(const struct sandbox *s, const char *program, size_t n,
+                     struct sandbox_limits limits, double *took_s)
+{
+    struct error err;
+    struct str programs[8];
+    int64_t passed = -1;
+    double began = now_s();
+    for (size_t i = 0; i < n; i++)
+        programs[i] = str_of(program);
+    EXPECT_OK(sandbox_count(s, programs, n, &limits, &passed, &err), &err);
+    *took_s = now_s() - began;
+    return passed;
+}
+
+/* Programs that work are not ended by the clock that ends those that sleep, though there are more
+ * of them than cores. */
+static void load_changes_no_verdict(void)
+{
+    struct sandbox_limits l = quick;
+    double took_s;
+    open_both();
+    l.idle_s = 1;
+    const struct sandbox *all[] = {plain, isolated};
+    for (int i = 0; i < 2; i++) {
+        struct sandbox *crowded = NULL;
+        struct error err;
+        if (!all[i])
+            continue;
+        struct sandbox_options o = {
+            .n_workers = 6, .allow_unsandboxed = true, .bwrap = i ? NULL : "/nonexistent/bwrap"};
+        EXPECT_OK(sandbox_open(&o, &crowded, &err), &err);
+        const char *work = "import time\ntime.sleep(0.3)\nwhile time.process_time() < 0.5: pass";
+        EXPECT_INT(count(crowded, work, 6, l, &took_s), 6);
+        EXPECT_INT(count(crowded, "import time; time.sleep(60)", 2, l, &took_s), 0);
+        EXPECT(took_s >= 1 && took_s < 20);
+        sandbox_close(crowded);
+    }
+}
+
+static void programs_take_turns(void)
+{
+    struct sandbox *one = NULL;
+    struct error err;
+    double took_s;
+    struct sandbox_options o = {
+        .n_workers = 1, .allow_unsandboxed = true, .bwrap = "/nonexistent/bwrap"};
+    EXPECT_OK(sandbox_open(&o, &one, &err), &err);
+    EXPECT_INT(count(one, "import time; time.sleep(0.2)", 4, quick, &took_s), 4);
+    EXPECT(took_s >= 0.8);
+    sandbox_close(one);
+    o.n_workers = 8; /* as the other tests have it */
+    EXPECT_OK(sandbox_open(&o, &one, &err), &err);
+    EXPECT_INT(count(one, "pass", 0, quick, &took_s), 0);
+    sandbox_close(one);
+}
+
 static void long_programs(void)
 {
     open_both();
@@ -266,5 +331,6 @@ static void closes(void)
 CHECK_MAIN({"verdicts without bubblewrap", alone}, {"verdicts under bubblewrap", under_bubblewrap},
            {"nothing of the machine is seen", nothing_to_see},
            {"the end of the output is kept", output_is_kept_from_its_end},
+           {"the machine's load", load_changes_no_verdict}, {"turns", programs_take_turns},
            {"long programs", long_programs}, {"descriptors do not leak", descriptors_do_not_leak},
            {"refusals", refusals}, {"closes", closes})
