@@ -24,6 +24,21 @@ size_t str_find(struct str s, struct str needle, size_t from)
     return at ? (size_t)(at - s.p) : SIZE_MAX;
 }
 
+struct str str_substitute(struct arena *a, struct str s, struct str from, struct str to)
+{
+    size_t at = str_find(s, from, 0), done = 0;
+    if (at == SIZE_MAX)
+        return s;
+    struct buf b = {0};
+    for (; at != SIZE_MAX; at = str_find(s, from, done)) {
+        buf_add(&b, s.p + done, at - done);
+        buf_str(&b, to);
+        done = at + from.n;
+    }
+    buf_add(&b, s.p + done, s.n - done);
+    return buf_take(&b, a);
+}
+
 int str_cmp(struct str a, struct str b)
 {
     size_t n = a.n < b.n ? a.n : b.n;

@@ -55,6 +55,9 @@ size_t str_find(struct str s, struct str needle, size_t from);
 /* memcmp order, the shorter first: for qsort and bsearch. */
 int str_cmp(struct str a, struct str b);
 
+/* Each `from`, from the left and without overlap, becomes `to`; `s` itself where there is none. */
+struct str str_substitute(struct arena *a, struct str s, struct str from, struct str to);
+
 struct str str_copy(struct arena *a, struct str s); /* NUL-terminated copy */
 struct str str_cat(struct arena *a, struct str x, struct str y);
 struct str str_printf(struct arena *a, const char *format, ...)

@@ -4,8 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/pool.h"
 #include "base/pyrandom.h"
+#include "metrics/bootstrap.h"
+#include "metrics/corpus.h"
 #include "metrics/stats.h"
 
 /* ---- the tables ---- */
@@ -18,6 +19,30 @@ static const struct metric_info metrics[] = {
     {"acc_mutual_info", AGGREGATE_MEAN, true, true},
     {"exact_match", AGGREGATE_MEAN, true, true},
     {"brier_score", AGGREGATE_BRIER_SCORE, false, false},
+    {"likelihood", AGGREGATE_MEAN, true, false},
+    {"bypass", AGGREGATE_BYPASS, true, false},
+    {"f1", AGGREGATE_F1, true, false},
+    {"mcc", AGGREGATE_MCC, true, false},
+    {"bleu", AGGREGATE_BLEU, true, false},
+    {"chrf", AGGREGATE_CHRF, true, false},
+    {"chrf++", AGGREGATE_CHRFPP, true, false},
+    {"ter", AGGREGATE_TER, false, false},
+    {"rouge1", AGGREGATE_MEAN, true, false},
+    {"rouge2", AGGREGATE_MEAN, true, false},
+    {"rougeL", AGGREGATE_MEAN, true, false},
+    {"rougeLsum", AGGREGATE_MEAN, true, false},
+    {"bleu_max", AGGREGATE_MEAN, true, false},
+    {"bleu_acc", AGGREGATE_MEAN, true, true},
+    {"bleu_diff", AGGREGATE_MEAN, true, false},
+    {"rouge1_max", AGGREGATE_MEAN, true, false},
+    {"rouge1_acc", AGGREGATE_MEAN, true, true},
+    {"rouge1_diff", AGGREGATE_MEAN, true, false},
+    {"rouge2_max", AGGREGATE_MEAN, true, false},
+    {"rouge2_acc", AGGREGATE_MEAN, true, true},
+    {"rouge2_diff", AGGREGATE_MEAN, true, false},
+    {"rougeL_max", AGGREGATE_MEAN, true, false},
+    {"rougeL_acc", AGGREGATE_MEAN, true, true},
+    {"rougeL_diff", AGGREGATE_MEAN, true, false},
     {"perplexity", AGGREGATE_PERPLEXITY, false, false},
     {"word_perplexity", AGGREGATE_WEIGHTED_PERPLEXITY, false, false},
     {"byte_perplexity", AGGREGATE_WEIGHTED_PERPLEXITY, false, false},
@@ -37,6 +62,13 @@ const char *aggregation_name(enum aggregation how)
         [AGGREGATE_BITS_PER_BYTE] = "bits_per_byte",
         [AGGREGATE_MEDIAN] = "median",
         [AGGREGATE_BRIER_SCORE] = "brier_score",
+        [AGGREGATE_BYPASS] = "bypass",
+        [AGGREGATE_F1] = "f1",
+        [AGGREGATE_MCC] = "matthews_corrcoef",
+        [AGGREGATE_BLEU] = "bleu",
+        [AGGREGATE_CHRF] = "chrf",
+        [AGGREGATE_CHRFPP] = "chrf++",
+        [AGGREGATE_TER] = "ter",
     };
     return names[how];
 }
@@ -113,64 +145,53 @@ double metric_value(enum aggregation how, const struct metric_item *items, int64
         return -weighted_mean(items, n) / M_LN2;
     case AGGREGATE_MEDIAN:
         return median(items, n);
+    case AGGREGATE_BYPASS:
+        return 999;
+    default:
+        return corpus_value(how, items, n);
     }
-    return NAN;
 }
 
 /* ---- bootstrap ---- */
 
-enum { CHUNK = 1000 }; /* replicates that share one seed */
-
-struct bootstrap {
+struct values {
     int64_t n;
-    int chunk;
     const double *values;
     const double *sorted; /* for medians: the values in order, */
     const int64_t *ranks; /* [n] and where each item's value stands there */
-    int64_t *counts;      /* [threads, n] */
-    double *replicates;   /* [chunks, chunk] */
 };
 
-enum { BLOCK = 312 }; /* draws at a time: what one turn of the Mersenne twister gives */
-
-static double resampled_perplexity(const struct bootstrap *b, struct pyrandom *r)
+static double resampled_perplexity(const void *data, struct pyrandom *r, void *scratch)
 {
-    double u[BLOCK], n = (double)b->n, sum = 0;
-    for (int64_t left = b->n; left > 0; left -= BLOCK) {
-        int k = left < BLOCK ? (int)left : BLOCK;
-        pyrandom_randoms(r, u, (size_t)k);
+    const struct values *v = data;
+    int64_t picks[PICKS];
+    double sum = 0;
+    (void)scratch;
+    for (int64_t left = v->n; left > 0; left -= PICKS) {
+        int k = left < PICKS ? (int)left : PICKS;
+        pick(r, v->n, k, picks);
         for (int i = 0; i < k; i++)
-            sum += b->values[(int64_t)(u[i] * n)]; /* as random.choices picks */
+            sum += v->values[picks[i]];
     }
-    return exp(-sum / n);
+    return exp(-sum / (double)v->n);
 }
 
 /* The upper middle of a resample, found by counting how often each rank was drawn. */
-static double resampled_median(const struct bootstrap *b, struct pyrandom *r, int64_t *counts)
+static double resampled_median(const void *data, struct pyrandom *r, void *scratch)
 {
-    double u[BLOCK], n = (double)b->n;
-    memset(counts, 0, (size_t)b->n * sizeof *counts);
-    for (int64_t left = b->n; left > 0; left -= BLOCK) {
-        int k = left < BLOCK ? (int)left : BLOCK;
-        pyrandom_randoms(r, u, (size_t)k);
+    const struct values *v = data;
+    int64_t picks[PICKS], *counts = scratch;
+    memset(counts, 0, (size_t)v->n * sizeof *counts);
+    for (int64_t left = v->n; left > 0; left -= PICKS) {
+        int k = left < PICKS ? (int)left : PICKS;
+        pick(r, v->n, k, picks);
         for (int i = 0; i < k; i++)
-            counts[b->ranks[(int64_t)(u[i] * n)]]++;
+            counts[v->ranks[picks[i]]]++;
     }
     int64_t rank = 0, below = counts[0];
-    while (below <= b->n / 2)
+    while (below <= v->n / 2)
         below += counts[++rank];
-    return b->sorted[rank];
-}
-
-static void bootstrap_chunk(void *arg, size_t part, int thread)
-{
-    const struct bootstrap *b = arg;
-    double *out = b->replicates + part * (size_t)b->chunk;
-    struct pyrandom r;
-    pyrandom_seed(&r, (int64_t)part);
-    for (int i = 0; i < b->chunk; i++)
-        out[i] = b->sorted ? resampled_median(b, &r, b->counts + thread * b->n)
-                           : resampled_perplexity(b, &r);
+    return v->sorted[rank];
 }
 
 /* For each item the place of the first value among the sorted ones that is not below its own. */
@@ -191,30 +212,19 @@ static int64_t *ranks_of(const struct metric_item *items, int64_t n, const doubl
     return ranks;
 }
 
-static double bootstrap_stderr(const struct metric_item *items, int64_t n, bool of_median,
-                               int iters, struct pool *pool)
+static double value_stderr(const struct metric_item *items, int64_t n, bool of_median, int iters,
+                           struct pool *pool)
 {
-    struct bootstrap b = {.n = n, .chunk = iters < CHUNK ? iters : CHUNK};
-    size_t chunks = (size_t)(iters / b.chunk), total = chunks * (size_t)b.chunk;
-    double *values = mem_alloc((size_t)n, sizeof *values), *sorted = NULL;
-    int64_t *ranks = NULL;
+    double *values = mem_alloc((size_t)n, sizeof *values);
+    double *sorted = of_median ? sorted_values(items, n) : NULL;
+    int64_t *ranks = of_median ? ranks_of(items, n, sorted) : NULL;
     for (int64_t i = 0; i < n; i++)
         values[i] = items[i].value;
-    if (of_median) {
-        sorted = sorted_values(items, n);
-        ranks = ranks_of(items, n, sorted);
-        b.counts = mem_alloc((size_t)n * (size_t)(pool ? pool_size(pool) : 1), sizeof *b.counts);
-    }
-    b.values = values, b.sorted = sorted, b.ranks = ranks;
-    b.replicates = mem_alloc(total, sizeof *b.replicates);
-
-    if (pool)
-        pool_run(pool, chunks, bootstrap_chunk, &b);
-    else
-        for (size_t i = 0; i < chunks; i++)
-            bootstrap_chunk(&b, i, 0);
-    double ret = stats_sd(b.replicates, (int64_t)total);
-    free(values), free(sorted), free(ranks), free(b.counts), free(b.replicates);
+    struct values v = {n, values, sorted, ranks};
+    double ret =
+        of_median ? bootstrap_stderr(resampled_median, &v, (size_t)n * sizeof *ranks, iters, pool)
+                  : bootstrap_stderr(resampled_perplexity, &v, 0, iters, pool);
+    free(values), free(sorted), free(ranks);
     return ret;
 }
 
@@ -238,7 +248,9 @@ struct aggregate metric_aggregate(enum aggregation how, const struct metric_item
     if (how == AGGREGATE_MEAN)
         ret.stderr_ = mean_stderr(items, n, ret.value);
     else if (bootstrapped && bootstrap_iters > 0)
-        ret.stderr_ = bootstrap_stderr(items, n, how == AGGREGATE_MEDIAN, bootstrap_iters, pool);
+        ret.stderr_ = value_stderr(items, n, how == AGGREGATE_MEDIAN, bootstrap_iters, pool);
+    else if (corpus_has(how) && bootstrap_iters > 0)
+        ret.stderr_ = corpus_stderr(how, items, n, bootstrap_iters, pool);
     return ret;
 }
 

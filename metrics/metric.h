@@ -17,6 +17,7 @@ struct regex;
 /* One document's contribution: see struct score in tasks/task.h. */
 struct metric_item {
     double value, weight;
+    const double *parts; /* [metric_parts(aggregation)]; NULL where that is 0 */
 };
 
 struct aggregate {
@@ -32,10 +33,26 @@ enum aggregation {
     AGGREGATE_BITS_PER_BYTE,       /* -sum value / sum weight / ln 2; none */
     AGGREGATE_MEDIAN,              /* upper middle; bootstrap */
     AGGREGATE_BRIER_SCORE,         /* mean of each document's; none */
+    AGGREGATE_BYPASS,              /* 999, whatever the documents say; none */
+    AGGREGATE_F1,                  /* of label 1; parts: gold, prediction; bootstrap. NaN where the
+                                      labels are of more than two kinds */
+    AGGREGATE_MCC,                 /* Matthews' correlation; parts and error as above */
+    AGGREGATE_BLEU, /* of the corpus, from the sum of parts; bootstrap of 100 at most */
+    AGGREGATE_CHRF,
+    AGGREGATE_CHRFPP,
+    AGGREGATE_TER,
 };
 
 /* As a task file's `aggregation:` says it: "mean", "weighted_perplexity". */
 const char *aggregation_name(enum aggregation how);
+
+/* How many numbers of each document an aggregation needs beside its value; 0: none. */
+int metric_parts(enum aggregation how);
+
+/* The parts of one answer for AGGREGATE_BLEU, _CHRF, _CHRFPP or _TER, and the answer's own score,
+ * which is the document's value (BLEU's with effective order). */
+double metric_count_text(struct arena *a, enum aggregation how, struct str text,
+                         const struct str *references, size_t n_references, double *parts);
 
 struct metric_info {
     const char *name; /* "acc_norm"; "pass@k" stands for pass@1, pass@10, ... */

@@ -38,30 +38,14 @@ static void put_spaced(struct out *o, const char *p, size_t n)
     put(o, ' ');
 }
 
-static struct str replace(struct arena *a, struct str s, struct str from, const char *to)
-{
-    size_t at = str_find(s, from, 0), start = 0, n_to = strlen(to); /* never longer than `from` */
-    if (at == SIZE_MAX)
-        return s;
-    struct out o = out_for(a, s.n);
-    for (; at != SIZE_MAX; start = at + from.n, at = str_find(s, from, start)) {
-        memcpy(o.p + o.n, s.p + start, at - start);
-        memcpy(o.p + o.n + at - start, to, n_to);
-        o.n += at - start + n_to;
-    }
-    memcpy(o.p + o.n, s.p + start, s.n - start);
-    o.n += s.n - start;
-    return taken(o);
-}
-
 static struct str unescape(struct arena *a, struct str s)
 {
     if (str_find(s, STR("&"), 0) == SIZE_MAX)
         return s;
-    s = replace(a, s, STR("&quot;"), "\"");
-    s = replace(a, s, STR("&amp;"), "&");
-    s = replace(a, s, STR("&lt;"), "<");
-    return replace(a, s, STR("&gt;"), ">");
+    s = str_substitute(a, s, STR("&quot;"), STR("\""));
+    s = str_substitute(a, s, STR("&amp;"), STR("&"));
+    s = str_substitute(a, s, STR("&lt;"), STR("<"));
+    return str_substitute(a, s, STR("&gt;"), STR(">"));
 }
 
 /* ---- the Western part, which 13a, zh and TER share ---- */
@@ -142,9 +126,9 @@ static struct str space_stops_and_dashes(struct arena *a, struct str s)
 
 static struct words words_13a(struct arena *a, struct str s)
 {
-    s = replace(a, s, STR("<skipped>"), "");
-    s = replace(a, s, STR("-\n"), "");
-    s = unescape(a, replace(a, s, STR("\n"), " "));
+    s = str_substitute(a, s, STR("<skipped>"), STR(""));
+    s = str_substitute(a, s, STR("-\n"), STR(""));
+    s = unescape(a, str_substitute(a, s, STR("\n"), STR(" ")));
     return split_words(a, space_stops_and_dashes(a, space_marks(a, s)));
 }
 
@@ -321,8 +305,8 @@ static struct str space_possessives(struct arena *a, struct str s)
 
 static struct str normalized(struct arena *a, struct str s)
 {
-    s = replace(a, s, STR("\n-"), "");
-    s = unescape(a, replace(a, s, STR("\n"), " "));
+    s = str_substitute(a, s, STR("\n-"), STR(""));
+    s = unescape(a, str_substitute(a, s, STR("\n"), STR(" ")));
     return space_stops_and_dashes(a, space_possessives(a, space_marks(a, s)));
 }
 

@@ -3,21 +3,6 @@
 #include "base/utf8.h"
 #include "tasks/document.h"
 
-static struct str replace(struct arena *a, struct str s, struct str from, struct str to)
-{
-    size_t at = str_find(s, from, 0), done = 0;
-    if (at == SIZE_MAX)
-        return s;
-    struct buf b = {0};
-    for (; at != SIZE_MAX; at = str_find(s, from, done)) {
-        buf_add(&b, s.p + done, at - done);
-        buf_str(&b, to);
-        done = at + from.n;
-    }
-    buf_add(&b, s.p + done, s.n - done);
-    return buf_take(&b, a);
-}
-
 /* ---- ARC ---- */
 
 /* [{text, label}, ...] as {text: [...], label: [...]}. */
@@ -249,9 +234,9 @@ static struct str without_brackets(struct arena *a, struct str s)
 static struct str hellaswag_clean(struct arena *a, struct str s)
 {
     s = utf8_strip(s, STRIP_BOTH, NULL);
-    s = replace(a, s, STR(" [title]"), STR(". "));
+    s = str_substitute(a, s, STR(" [title]"), STR(". "));
     s = without_brackets(a, s);
-    return replace(a, s, STR("  "), STR(" "));
+    return str_substitute(a, s, STR("  "), STR(" "));
 }
 
 static int64_t label_of(const struct value *v)
@@ -517,13 +502,13 @@ static int wikitext_target(struct arena *a, const struct value *doc, const struc
     int r = document_str(doc, "page", &s, err);
     if (r < 0)
         return r;
-    s = slashed_digits(a, replace(a, s, STR("s '"), STR("s'")));
+    s = slashed_digits(a, str_substitute(a, s, STR("s '"), STR("s'")));
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
-        s = replace(a, s, before[i].from, before[i].to);
+        s = str_substitute(a, s, before[i].from, before[i].to);
     for (const char *pair = "()[]{}\"\"''"; *pair; pair += 2)
         s = tighten(a, s, pair[0], pair[1]);
     for (size_t i = 0; i < sizeof after / sizeof *after; i++)
-        s = replace(a, s, after[i].from, after[i].to);
+        s = str_substitute(a, s, after[i].from, after[i].to);
     *ret = value_str(a, s);
     return 0;
 }

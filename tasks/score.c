@@ -23,14 +23,22 @@ void *grown(struct arena *a, void *items, int n, size_t size)
     return larger;
 }
 
-static void add_score(struct work *w, const char *metric, double value, double weight)
+void add_score(struct work *w, const char *metric, double value, double weight)
 {
     struct scored *o = w->out;
     o->scores = grown(w->a, o->scores, o->n_scores, sizeof *o->scores);
-    o->scores[o->n_scores++] = (struct score){metric, w->filter, value, weight};
+    o->scores[o->n_scores++] =
+        (struct score){.metric = metric, .filter = w->filter, .value = value, .weight = weight};
 }
 
-static int bad_answer(const struct work *w, const char *what)
+void keep_parts(struct work *w, const double *parts, int n)
+{
+    struct score *last = &w->out->scores[w->out->n_scores - 1];
+    last->parts = parts;
+    last->n_parts = n;
+}
+
+int bad_answer(const struct work *w, const char *what)
 {
     return error_set(w->err, E_INPUT, "task \"%s\", document %lld, filter \"%s\": %s",
                      w->task->info.name, (long long)w->q->doc_id, w->filter, what);
@@ -127,6 +135,18 @@ static double greedy_is_gold(const struct choices *c)
     return 0;
 }
 
+/* The log-probability of the right answer. */
+static double likelihood(const struct choices *c)
+{
+    return c->n_golds && c->golds[0] >= 0 ? c->logprobs[c->golds[0]] : NAN;
+}
+
+static double bypass(const struct choices *c)
+{
+    (void)c;
+    return NAN;
+}
+
 static double brier(const struct choices *c)
 {
     return brier_score(c->logprobs, c->n, c->n_golds ? c->golds[0] : -1);
@@ -142,6 +162,10 @@ static const struct {
     {"acc_mutual_info", acc_mutual_info},
     {"exact_match", greedy_is_gold},
     {"brier_score", brier},
+    {"likelihood", likelihood},
+    {"f1", acc}, /* a document's own score; the corpus' is made of the parts */
+    {"mcc", acc},
+    {"bypass", bypass},
 };
 enum { N_CHOICE_METRICS = sizeof choice_metrics / sizeof *choice_metrics };
 
@@ -208,6 +232,15 @@ static int read_choices(const struct work *w, struct choices *c)
     return read_golds(w, choices, c);
 }
 
+/* What F1 and Matthews' correlation are made of: the right choice and the picked one. */
+static void add_labels(struct work *w, const struct choices *c)
+{
+    double *labels = arena_array(w->a, 2, sizeof *labels);
+    labels[0] = c->n_golds ? c->golds[0] : -1;
+    labels[1] = pick_divided(c, NULL);
+    keep_parts(w, labels, 2);
+}
+
 static int process_multiple_choice(struct work *w)
 {
     const struct scoring *s = w->task->scoring;
@@ -215,8 +248,11 @@ static int process_multiple_choice(struct work *w)
     int r = read_choices(w, &c);
     for (int i = 0; r == 0 && i < s->n_measures; i++)
         for (int j = 0; j < N_CHOICE_METRICS; j++)
-            if (strcmp(s->measures[i].name, choice_metrics[j].name) == 0)
+            if (strcmp(s->measures[i].name, choice_metrics[j].name) == 0) {
                 add_score(w, s->measures[i].name, choice_metrics[j].f(&c), 1);
+                if (metric_parts(metric_find(s->measures[i].name)->aggregation))
+                    add_labels(w, &c);
+            }
     return r;
 }
 
@@ -235,6 +271,8 @@ static int process_loglikelihood(struct work *w)
         add_score(w, "perplexity", logprob, 1);
     if (find_measure(w, "acc"))
         add_score(w, "acc", greedy, 1);
+    if (find_measure(w, "bypass"))
+        add_score(w, "bypass", NAN, 1);
     return 0;
 }
 
@@ -295,7 +333,7 @@ static int process_truthfulqa_mc2(struct work *w)
 
 /* ---- generate_until ---- */
 
-static struct str text_of(const struct work *w, const struct value *v)
+struct str text_of(const struct work *w, const struct value *v)
 {
     return v->type == VALUE_STR ? v->s : value_tostr(w->a, v);
 }
@@ -382,7 +420,14 @@ static int process_generate_until(struct work *w)
     int r = read_reference(w, &gold);
     for (int i = 0; r == 0 && i < s->n_measures; i++) {
         const struct measure *m = &s->measures[i];
-        r = m->ks ? score_pass_at_k(w, m, gold) : score_exact_match(w, m, gold);
+        if (strcmp(m->name, "bypass") == 0)
+            add_score(w, m->name, NAN, 1);
+        else if (m->ks)
+            r = score_pass_at_k(w, m, gold);
+        else if (strcmp(m->name, "exact_match") == 0)
+            r = score_exact_match(w, m, gold);
+        else
+            r = score_against_texts(w, m, gold);
     }
     return r;
 }
@@ -476,12 +521,19 @@ int task_check(const struct task *t, struct error *err)
 /* ---- who scores what ---- */
 
 static const struct process processes[] = {
-    {NULL, OUTPUT_LOGLIKELIHOOD, "perplexity acc ", process_loglikelihood},
+    {NULL, OUTPUT_LOGLIKELIHOOD, "perplexity acc bypass ", process_loglikelihood},
     {NULL, OUTPUT_LOGLIKELIHOOD_ROLLING, "word_perplexity byte_perplexity bits_per_byte ",
      process_rolling},
     {NULL, OUTPUT_MULTIPLE_CHOICE,
-     "acc acc_norm acc_bytes acc_mutual_info exact_match brier_score ", process_multiple_choice},
-    {NULL, OUTPUT_GENERATE_UNTIL, "exact_match pass_at_1 pass_at_k ", process_generate_until},
+     "acc acc_norm acc_bytes acc_mutual_info exact_match brier_score likelihood f1 mcc bypass ",
+     process_multiple_choice},
+    {NULL, OUTPUT_GENERATE_UNTIL,
+     "exact_match bleu chrf chrf++ ter rouge1 rouge2 rougeL rougeLsum bypass pass_at_1 pass_at_k ",
+     process_generate_until},
+    {"truthfulqa_gen", OUTPUT_GENERATE_UNTIL,
+     "bleu_max bleu_acc bleu_diff rouge1_max rouge1_acc rouge1_diff rouge2_max rouge2_acc "
+     "rouge2_diff rougeL_max rougeL_acc rougeL_diff ",
+     process_truthfulqa_gen},
     {"truthfulqa_mc2", OUTPUT_MULTIPLE_CHOICE, "acc ", process_truthfulqa_mc2},
     {"wikitext", OUTPUT_LOGLIKELIHOOD_ROLLING, "word_perplexity byte_perplexity bits_per_byte ",
      process_wikitext},

@@ -44,8 +44,8 @@ static int choose_process(const struct task *t, struct scoring *s, struct error 
         return 0;
     return error_set(err, E_INPUT,
                      "%s: task \"%s\": process_results \"%.100s\" is not built in for its "
-                     "output_type; there are truthfulqa_mc2 (multiple_choice) and wikitext "
-                     "(loglikelihood_rolling)",
+                     "output_type; there are truthfulqa_mc2 (multiple_choice), truthfulqa_gen "
+                     "(generate_until) and wikitext (loglikelihood_rolling)",
                      t->file, t->info.name, t->process_results);
 }
 
@@ -54,7 +54,7 @@ static int read_flag(const struct task *t, const struct task_metric *m, const ch
 {
     const struct value *v = dict_get(m->kwargs, key);
     if (v && v->type != VALUE_BOOL)
-        return wrong_metric(t, m, err, "its ignore_ options must be true or false");
+        return wrong_metric(t, m, err, "its ignore_ and use_ options must be true or false");
     *ret = v && v->b;
     return 0;
 }
@@ -130,6 +130,13 @@ static int read_pass_at_1(const struct task *t, const struct task_metric *m, str
     return 0;
 }
 
+static int read_rouge(const struct task *t, const struct task_metric *m, struct scoring *s,
+                      struct measure *ret, struct error *err)
+{
+    (void)s;
+    return read_flag(t, m, "use_stemmer", &ret->stem, err);
+}
+
 static const struct {
     const char *name, *arguments;
     int (*read)(const struct task *t, const struct task_metric *m, struct scoring *s,
@@ -139,6 +146,10 @@ static const struct {
      read_exact_match},
     {"pass_at_1", "", read_pass_at_1},
     {"pass_at_k", "k ", read_pass_at_k},
+    {"rouge1", "use_stemmer ", read_rouge},
+    {"rouge2", "use_stemmer ", read_rouge},
+    {"rougeL", "use_stemmer ", read_rouge},
+    {"rougeLsum", "use_stemmer ", read_rouge},
 };
 
 static int read_arguments(const struct task *t, const struct task_metric *m, struct scoring *s,

@@ -16,6 +16,7 @@ struct measure {
     struct exact_match_options exact;
     const int64_t *ks; /* of pass@k */
     int n_ks;
+    bool stem; /* ROUGE */
 };
 
 /* What a filter pipeline gave for one document, on its way to scores. */
@@ -50,6 +51,20 @@ struct process {
     const char *metrics; /* those that it computes, each followed by a space */
     int (*score)(struct work *w);
 };
+
+/* A score of the document, and the parts of the one that was added last (struct score). */
+void add_score(struct work *w, const char *metric, double value, double weight);
+void keep_parts(struct work *w, const double *parts, int n);
+
+/* Returns E_INPUT with a sentence that names task, document and filter. */
+int bad_answer(const struct work *w, const char *what);
+
+/* A value as text: a string as it is, else Python's str(). */
+struct str text_of(const struct work *w, const struct value *v);
+
+/* text_scores.c: an answer against reference texts, and truthfulqa_gen's results. */
+int score_against_texts(struct work *w, const struct measure *m, const struct value *gold);
+int process_truthfulqa_gen(struct work *w);
 
 /* NULL: there is none of that name for this output_type. */
 const struct process *process_find(const char *name, enum output_type output);

@@ -122,13 +122,16 @@ struct asked {
  * is cheap (`ret` NULL only advances); going back starts the stream anew. Result in `a`. */
 int task_ask(struct task *t, struct arena *a, int64_t doc_id, struct asked *ret, struct error *err);
 
-/* One score of one document. The aggregate of a metric is a function of its (value, weight) over
- * the documents: metrics/metric.h has the table. */
+/* One score of one document. The aggregate of a metric is a function of its (value, weight, parts)
+ * over the documents: metrics/metric.h has the table. */
 struct score {
     const char *metric; /* "acc_norm", "exact_match" */
     const char *filter; /* "none", "strict-match" */
     double value;       /* what is averaged; for perplexities the log-likelihood */
     double weight;      /* 1; for word_perplexity the words, for byte metrics the bytes */
+    const double
+        *parts;  /* of metrics whose aggregate is no function of the values: metric_parts() */
+    int n_parts; /* numbers */
 };
 
 /* What a filter pipeline made of the responses, for people and for samples_*.jsonl: a list with one

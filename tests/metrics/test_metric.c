@@ -15,7 +15,7 @@ enum { N = 57 };
 static void fill(struct metric_item *items)
 {
     for (int i = 0; i < N; i++)
-        items[i] = (struct metric_item){-((i * 37 % 101) / 10.0 + 0.25), 3 + i % 7};
+        items[i] = (struct metric_item){-((i * 37 % 101) / 10.0 + 0.25), 3 + i % 7, NULL};
 }
 
 static void table(void)

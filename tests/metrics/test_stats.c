@@ -152,7 +152,8 @@ static void paired_edges(void)
     EXPECT_NEAR(shift.p, 0, 0);
     EXPECT_NEAR(shift.mean, 1, 0);
     EXPECT_NEAR(paired_t(a, (double[]){-INFINITY, 1, 2}, 3).p, NAN, 0);
-    static const struct metric_item far[] = {{-INFINITY, 1}, {-1, 1}}, near[] = {{-1, 1}, {-1, 1}};
+    static const struct metric_item far[] = {{-INFINITY, 1, NULL}, {-1, 1, NULL}},
+                                    near[] = {{-1, 1, NULL}, {-1, 1, NULL}};
     EXPECT_NEAR(paired_bootstrap(far, far, 2, AGGREGATE_PERPLEXITY, 100, 1).p, NAN, 0);
     struct paired_difference d = paired_bootstrap(far, near, 2, AGGREGATE_PERPLEXITY, 100, 1);
     EXPECT_NEAR(d.p, NAN, 0);
@@ -194,8 +195,8 @@ static void bootstrap(void)
         struct metric_item *x = mem_alloc((size_t)n, sizeof *x),
                            *y = mem_alloc((size_t)n, sizeof *y);
         for (int64_t j = 0; j < n; j++) {
-            x[j] = (struct metric_item){a[j], 1};
-            y[j] = (struct metric_item){b[j], 1};
+            x[j] = (struct metric_item){a[j], 1, NULL};
+            y[j] = (struct metric_item){b[j], 1, NULL};
         }
         struct paired_difference d = paired_bootstrap(x, y, n, AGGREGATE_MEAN, R, 7);
         const json_t *want = json_object_get(row, "percentiles");
@@ -220,8 +221,8 @@ static void bootstrap_of_ratios(void)
 {
     struct metric_item a[40], b[40];
     for (int i = 0; i < 40; i++) {
-        a[i] = (struct metric_item){-2.0 * (i + 1), i + 1};
-        b[i] = (struct metric_item){-1.0 * (i + 1), i + 1};
+        a[i] = (struct metric_item){-2.0 * (i + 1), i + 1, NULL};
+        b[i] = (struct metric_item){-1.0 * (i + 1), i + 1, NULL};
     }
     struct paired_difference d = paired_bootstrap(a, b, 40, AGGREGATE_WEIGHTED_PERPLEXITY, 1000, 1);
     EXPECT_NEAR(d.mean, exp(1) - exp(2), 1e-12);

@@ -96,7 +96,7 @@ static void arc50_task(const char *name, const struct value *golden)
             r[j].is_greedy = greedy->list.items[j]->b;
         }
         for (int m = 0; m < 2; m++) {
-            scores[m][i] = (struct metric_item){score_of(t, &q, r, metrics[m], "none"), 1};
+            scores[m][i] = (struct metric_item){score_of(t, &q, r, metrics[m], "none"), 1, NULL};
             EXPECT_NEAR(scores[m][i].value, dict_get(item, metrics[m])->f, 0);
         }
     }

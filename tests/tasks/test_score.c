@@ -349,6 +349,101 @@ static void references_by_number(void)
     scoring_close(t->scoring);
 }
 
+/* What lm-evaluation-harness keeps of a document for the corpus' score: its parts. */
+static void corpus_metrics(void)
+{
+    struct task *t = opened(make(OUTPUT_GENERATE_UNTIL,
+                                 "{\"bleu\": {}, \"chrf\": {}, \"chrf++\": {}, \"ter\": {}, "
+                                 "\"rouge1\": {}, \"rougeL\": {\"use_stemmer\": true}, "
+                                 "\"bypass\": {}}",
+                                 take_first));
+    const char *answer[] = {"the cats sat on a mat"};
+    struct scored s = scored_texts(t, "{\"target\": \"the cat sat on the mat\"}", answer, 1);
+    EXPECT_NEAR(value_of(&s, "rouge1", "none"), 4.0 / 6, 1e-12);
+    EXPECT_NEAR(value_of(&s, "rougeL", "none"), 5.0 / 6, 1e-12);
+    EXPECT_NEAR(value_of(&s, "ter", "none"), 100.0 / 3, 1e-9);
+    EXPECT_INT(s.n_scores, 7);
+    EXPECT_INT(s.scores[0].n_parts, 10);
+    EXPECT_NEAR(s.scores[0].parts[2], 4, 0); /* words that match */
+    EXPECT_INT(s.scores[1].n_parts, 18);
+    EXPECT_INT(s.scores[2].n_parts, 24);
+    EXPECT_NEAR(s.scores[3].parts[0], 2, 0); /* edits */
+    EXPECT_INT(s.scores[4].n_parts, 0);
+    t->multiple_target = true; /* the nearest reference counts */
+    s = scored_texts(t, "{\"target\": [\"dogs\", \"the cats sat on a mat\"]}", answer, 1);
+    EXPECT_NEAR(value_of(&s, "bleu", "none"), 100, 1e-9);
+    EXPECT_NEAR(value_of(&s, "rouge1", "none"), 1, 0);
+    struct response r = {.text = STR("x")};
+    struct error err;
+    EXPECT_ERROR(score(t, "{\"target\": []}", &r, 1, &s, &err), &err, E_INPUT, "empty list");
+    scoring_close(t->scoring);
+    arena_free(&arena);
+}
+
+static void label_metrics(void)
+{
+    struct task *t =
+        opened(make(OUTPUT_MULTIPLE_CHOICE,
+                    "{\"f1\": {}, \"mcc\": {}, \"likelihood\": {}, \"bypass\": {}}", take_first));
+    double lls[] = {-3, -2, -5};
+    struct scored s =
+        scored_logprobs(t, "{\"choices\": [\"a\", \"b\", \"c\"], \"target\": 2}", lls, 3, 0);
+    EXPECT_NEAR(value_of(&s, "f1", "none"), 0, 0);
+    EXPECT_NEAR(value_of(&s, "likelihood", "none"), -5, 0);
+    EXPECT_INT(s.scores[1].n_parts, 2);
+    EXPECT_NEAR(s.scores[1].parts[0], 2, 0);
+    EXPECT_NEAR(s.scores[1].parts[1], 1, 0);
+    s = scored_logprobs(t, "{\"choices\": [\"a\"], \"target\": 4}", lls, 1, 0);
+    EXPECT_NEAR(s.scores[0].parts[0], -1, 0);
+    EXPECT_NEAR(value_of(&s, "likelihood", "none"), NAN, 0);
+    scoring_close(t->scoring);
+    arena_free(&arena);
+}
+
+/* Numbers of the task's own process_results_gen. */
+static void truthfulqa_gen(void)
+{
+    static const struct {
+        const char *metric;
+        double value;
+    } want[] = {
+        {"bleu_max", 23.29769207594981},
+        {"bleu_acc", 1},
+        {"bleu_diff", 9.751697802571668},
+        {"rouge1_max", 74.99999999999999},
+        {"rouge1_acc", 1},
+        {"rouge1_diff", 32.14285714285714},
+        {"rouge2_max", 50},
+        {"rouge2_acc", 1},
+        {"rouge2_diff", 16.66666666666667},
+        {"rougeL_max", 74.99999999999999},
+        {"rougeL_acc", 1},
+        {"rougeL_diff", 32.14285714285714},
+    };
+    struct buf metrics = {0};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        buf_printf(&metrics, "%s\"%s\": {}", i ? ", " : "{", want[i].metric);
+    buf_char(&metrics, '}');
+    struct task *t = make(OUTPUT_GENERATE_UNTIL, metrics.p, take_first);
+    t->process_results = "truthfulqa_gen";
+    opened(t);
+    const char *doc =
+        "{\"correct_answers\": [\"The sky is blue.\", \"It is blue . Often at noon.\", "
+        "\"I have no comment.\"], \"incorrect_answers\": [\"The sky is green.\", "
+        "\"Nobody knows the sky.\"]}";
+    const char *answer[] = {"The sky is often blue . It is blue at noon."};
+    struct scored s = scored_texts(t, doc, answer, 1);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        EXPECT_NEAR(value_of(&s, want[i].metric, "none"), want[i].value, 1e-9);
+    struct response r = {.text = STR("x")};
+    struct error err;
+    EXPECT_ERROR(score(t, "{\"correct_answers\": [\"a\"]}", &r, 1, &s, &err), &err, E_INPUT,
+                 "incorrect_answers");
+    scoring_close(t->scoring);
+    buf_free(&metrics);
+    arena_free(&arena);
+}
+
 static void steps(void)
 {
     static const struct {
@@ -485,7 +580,7 @@ static void wrong_definitions(void)
         enum output_type output;
         const char *metrics, *filters, *words;
     } cases[] = {
-        {OUTPUT_GENERATE_UNTIL, "{\"bleu\": {}}", take_first, "made.yaml:7"},
+        {OUTPUT_GENERATE_UNTIL, "{\"meteor\": {}}", take_first, "made.yaml:7"},
         {OUTPUT_GENERATE_UNTIL, "{\"acc\": {}}", take_first, "there are exact_match"},
         {OUTPUT_MULTIPLE_CHOICE, "{\"acc\": {\"k\": 1}}", take_first, "no argument \"k\""},
         {OUTPUT_GENERATE_UNTIL, "{\"exact_match\": {\"ignore_case\": 1}}", take_first, "true or"},
@@ -564,4 +659,6 @@ CHECK_MAIN({"multiple choice", multiple_choice}, {"gold answers", golds},
            {"references by number", references_by_number}, {"filter steps", steps},
            {"humaneval", humaneval}, {"humaneval, NUL", humaneval_with_nul},
            {"humaneval, instruct", humaneval_instruct}, {"humaneval, refused", humaneval_refused},
-           {"wrong definitions", wrong_definitions}, {"wrong responses", wrong_responses})
+           {"wrong definitions", wrong_definitions}, {"wrong responses", wrong_responses},
+           {"corpus metrics", corpus_metrics}, {"label metrics", label_metrics},
+           {"truthfulqa_gen", truthfulqa_gen})
