@@ -1,7 +1,8 @@
 /* aggregate.c: what tables show, from the scores of documents. */
 #include "results/store.h"
 
-#include "metrics/metric.h"
+#include <stdlib.h>
+
 #include "results/store_sql.h"
 
 struct measured {
@@ -31,11 +32,42 @@ static int find_measures(struct store *s, struct arena *a, int64_t evaluation, i
     return r < 0 ? r : sql_rows(&s->sql, a, st, sizeof(struct measured), read_measure, ret, err);
 }
 
+double *store_parts(struct arena *a, sqlite3_stmt *st, int column, int *n)
+{
+    const char *text = (const char *)sqlite3_column_text(st, column);
+    size_t n_commas = 0;
+    *n = 0;
+    if (!text || *text != '[')
+        return NULL;
+    for (const char *p = text; *p; p++)
+        n_commas += *p == ',';
+    double *ret = arena_array(a, n_commas + 1, sizeof *ret);
+    for (const char *p = text + 1; *p && *p != ']';) {
+        char *end;
+        ret[(*n)++] = strtod(p, &end);
+        if (end == p || (*end != ',' && *end != ']'))
+            break;
+        p = end + (*end == ',');
+    }
+    return ret;
+}
+
+struct metric_item store_item(struct arena *a, sqlite3_stmt *st, int column)
+{
+    struct metric_item ret = {sql_double(st, column), sqlite3_column_double(st, column + 1), NULL};
+    int n;
+    const double *parts = store_parts(a, st, column + 3, &n);
+    if (parts) {
+        const char *metric = (const char *)sqlite3_column_text(st, column + 2);
+        const struct metric_info *info = metric ? metric_find(metric) : NULL;
+        ret.parts = info && metric_parts(info->aggregation) == n ? parts : NULL;
+    }
+    return ret;
+}
+
 static void read_item(struct arena *a, sqlite3_stmt *st, void *item)
 {
-    (void)a;
-    *(struct metric_item *)item =
-        (struct metric_item){sql_double(st, 0), sqlite3_column_double(st, 1)};
+    *(struct metric_item *)item = store_item(a, st, 0);
 }
 
 static int aggregate_one(struct store *s, int64_t evaluation, int64_t n_eval, int bootstrap_iters,
@@ -45,7 +77,9 @@ static int aggregate_one(struct store *s, int64_t evaluation, int64_t n_eval, in
     struct sql_list items;
     sqlite3_stmt *st = NULL;
     int r = sql_query(&s->sql,
-                      "SELECT c.value, c.weight FROM samples s JOIN scores c ON c.sample = s.id "
+                      "SELECT c.value, c.weight, u.metric, c.parts FROM samples s JOIN scores c ON "
+                      "c.sample = s.id "
+                      "JOIN measures u ON u.id = c.measure "
                       "WHERE s.evaluation = ? AND s.doc_id < ? AND s.error IS NULL "
                       "AND c.measure = ? ORDER BY s.doc_id",
                       &st, err, "iii", evaluation, n_eval, m->measure);

@@ -30,17 +30,14 @@ struct pair {
 
 static void read_pair(struct arena *a, sqlite3_stmt *st, void *item)
 {
-    (void)a;
-    *(struct pair *)item = (struct pair){
-        {sql_double(st, 0), sqlite3_column_double(st, 1)},
-        {sql_double(st, 2), sqlite3_column_double(st, 3)},
-    };
+    *(struct pair *)item = (struct pair){store_item(a, st, 0), store_item(a, st, 4)};
 }
 
 #define FROM_PAIRS                                                                                 \
     "FROM samples sa JOIN samples sb ON sb.evaluation = ?2 AND sb.doc_id = sa.doc_id "             \
     "AND sb.doc = sa.doc JOIN scores ca ON ca.sample = sa.id AND ca.measure = ?3 "                 \
     "JOIN scores cb ON cb.sample = sb.id AND cb.measure = ?3 "                                     \
+    "JOIN measures u ON u.id = ?3 "                                                                \
     "WHERE sa.evaluation = ?1 AND sa.error IS NULL AND sb.error IS NULL "
 
 /* The scores of both, a column each. */
@@ -55,9 +52,10 @@ static int read_columns(struct store *s, struct arena *scratch, const struct com
 {
     sqlite3_stmt *st = NULL;
     struct sql_list list;
-    int r = sql_query(
-        &s->sql, "SELECT ca.value, ca.weight, cb.value, cb.weight " FROM_PAIRS "ORDER BY sa.doc_id",
-        &st, err, "iii", c->evaluation_a, c->evaluation_b, measure);
+    int r = sql_query(&s->sql,
+                      "SELECT ca.value, ca.weight, u.metric, ca.parts, cb.value, cb.weight, "
+                      "u.metric, cb.parts " FROM_PAIRS "ORDER BY sa.doc_id",
+                      &st, err, "iii", c->evaluation_a, c->evaluation_b, measure);
     if (r == 0)
         r = sql_rows(&s->sql, scratch, st, sizeof(struct pair), read_pair, &list, err);
     if (r < 0)
@@ -104,7 +102,7 @@ static void count_flips(struct comparison *c, const struct columns *v)
 /* The paired interval around b - a. */
 static void difference(struct comparison *c, const struct columns *v, enum aggregation how)
 {
-    bool mean = how == AGGREGATE_MEAN || how == AGGREGATE_BRIER_SCORE;
+    bool mean = how == AGGREGATE_MEAN || how == AGGREGATE_BRIER_SCORE || how == AGGREGATE_BYPASS;
     struct paired_difference d = {.stderr_ = NAN, .low = NAN, .high = NAN, .p = NAN};
     if (mean)
         d = paired_t(v->x, v->y, v->n);

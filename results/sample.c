@@ -87,7 +87,7 @@ static int read_parts(struct store *s, struct arena *a, struct sample_view *v, s
         r = sql_rows(&s->sql, a, st, sizeof *v->requests, read_request, &requests, err);
     if (r == 0)
         r = sql_query(&s->sql,
-                      "SELECT u.metric, u.filter, c.value, c.weight FROM scores c "
+                      "SELECT u.metric, u.filter, c.value, c.weight, c.parts FROM scores c "
                       "JOIN measures u ON u.id = c.measure WHERE c.sample = ? "
                       "ORDER BY u.filter, u.metric",
                       &st, err, "i", v->id);

@@ -1,4 +1,4 @@
--- schema.sql: what an assay store holds, version 2. Read it from the top; it is the whole truth.
+-- schema.sql: what an assay store holds, version 3. Read it from the top; it is the whole truth.
 --
 -- A MODEL answers a TASK: that is an EVALUATION. It has one SAMPLE a document; a sample has the
 -- REQUESTS that were put to the model, each with its response, and the SCORES they earned.
@@ -11,7 +11,7 @@
 -- natural logarithms. A change here comes with a migrate_N.sql that turns version N - 1 into N.
 
 PRAGMA application_id = 1095979865;  -- "ASSY": tells a store from other SQLite files
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 -- Every text once, whoever refers to it: prompts, choices, responses, documents, definitions, and
 -- token ids as a JSON array. A sample that is replaced leaves its texts here.
@@ -131,7 +131,8 @@ CREATE TABLE scores (
     measure INTEGER NOT NULL REFERENCES measures,
     value   REAL,
     weight  REAL NOT NULL,
-    PRIMARY KEY (sample, measure)
+    parts   TEXT,                               -- JSON array of numbers, where the aggregate is
+    PRIMARY KEY (sample, measure)               --   made of these instead: see docs/scores.md
 ) WITHOUT ROWID;
 
 -- Over the documents below n_eval. Writing a sample deletes those that it makes stale.

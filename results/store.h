@@ -84,6 +84,8 @@ struct request_row {
 struct score_row {
     const char *metric, *filter;
     double value, weight;
+    const double *parts; /* [n_parts] as struct metric_item's; NULL: none */
+    int n_parts;
 };
 
 struct sample_row {
@@ -133,7 +135,7 @@ int store_group(struct store *s, const struct group_row *group, struct error *er
 
 /* Recomputes the aggregates of an evaluation from its scores (metrics/metric.h's table; a mean
  * for metrics that it lacks). Only doc_id < n_eval count, so that a smaller --limit reports what
- * it asked for. Holds one metric's scores in memory: 16 bytes a document. */
+ * it asked for. Holds one metric's scores in memory: 24 bytes a document and its parts. */
 int store_aggregate(struct store *s, int64_t evaluation, int64_t n_eval, int bootstrap_iters,
                     struct error *err);
 

@@ -2,6 +2,7 @@
 #ifndef ASSAY_RESULTS_STORE_SQL_H
 #define ASSAY_RESULTS_STORE_SQL_H
 
+#include "metrics/metric.h"
 #include "results/lock.h"
 #include "results/sql.h"
 #include "results/store.h"
@@ -47,5 +48,12 @@ int64_t store_added(const struct store *s); /* the row that an INSERT has just m
  * store_end_own commits it, or rolls everything back when r < 0; returns r or its own failure. */
 int store_begin_own(struct store *s, bool *own, struct error *err);
 int store_end_own(struct store *s, bool own, int r, struct error *err);
+
+/* A score from four columns: value, weight, its metric's name, parts. Parts that are not as many
+ * numbers as the metric needs count as none. */
+struct metric_item store_item(struct arena *a, sqlite3_stmt *st, int column);
+
+/* JSON numbers of a score's `parts` column, in the arena; NULL and *n 0 where it is NULL. */
+double *store_parts(struct arena *a, sqlite3_stmt *st, int column, int *n);
 
 #endif

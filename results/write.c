@@ -255,6 +255,20 @@ static int add_tokens(struct store *s, int64_t sample, const struct sample_row *
     return 0;
 }
 
+/* [12,11,0.5]; NULL, which SQL has too, where there are none. */
+static const char *parts_json(struct buf *b, const double *parts, int n)
+{
+    if (!parts)
+        return NULL;
+    b->n = 0;
+    for (int i = 0; i < n; i++) {
+        buf_char(b, i ? ',' : '[');
+        buf_printf(b, "%.17g", parts[i]);
+    }
+    buf_char(b, ']');
+    return b->p;
+}
+
 static int add_scores(struct store *s, int64_t sample, const struct sample_row *row,
                       struct error *err)
 {
@@ -264,8 +278,10 @@ static int add_scores(struct store *s, int64_t sample, const struct sample_row *
         int r = intern_measure(s, c->metric, c->filter, &measure, err);
         if (r == 0)
             r = store_run(s,
-                          "INSERT INTO scores (sample, measure, value, weight) VALUES (?, ?, ?, ?)",
-                          NULL, err, "iidd", sample, measure, c->value, c->weight);
+                          "INSERT INTO scores (sample, measure, value, weight, parts) "
+                          "VALUES (?, ?, ?, ?, ?)",
+                          NULL, err, "iiddz", sample, measure, c->value, c->weight,
+                          parts_json(&s->scratch, c->parts, c->n_parts));
         if (r < 0)
             return r;
     }

@@ -101,8 +101,8 @@ static inline int fixture_sample(struct store *s, int64_t evaluation, int64_t do
         requests[i].finish = "";
         requests[i].time_ns = 1000000;
     }
-    struct score_row scores[] = {{"acc", "none", first > second, 1},
-                                 {"acc_norm", "none", first > second, 1}};
+    struct score_row scores[] = {{"acc", "none", first > second, 1, NULL, 0},
+                                 {"acc_norm", "none", first > second, 1, NULL, 0}};
     struct sample_row row = {
         .doc_id = doc_id,
         .doc_json = str_of(doc),

@@ -81,7 +81,7 @@ static void compares_perplexities(void)
         for (int i = 0; i < (m ? 8 : 10); i++) {
             double logprob = -100 - 10 * i - (m ? 1 + 0.5 * (i % 3) : 0);
             struct request_row q = {.prompt = STR("text"), .logprob_nats = logprob};
-            struct score_row c = {"word_perplexity", "none", logprob, 25};
+            struct score_row c = {"word_perplexity", "none", logprob, 25, NULL, 0};
             struct sample_row row_ = {.doc_id = i,
                                       .doc_json = STR("{}"),
                                       .requests = &q,
@@ -157,7 +157,7 @@ static void says_what_it_chose(void)
     /* Documents that changed are not compared. */
     e = fixture_evaluation("d", "d", "arc_easy");
     EXPECT_OK(store_evaluation(s, &e, &id, &err), &err);
-    struct score_row c = {"acc", "none", 1, 1};
+    struct score_row c = {"acc", "none", 1, 1, NULL, 0};
     struct sample_row other = {
         .doc_id = 0, .doc_json = STR("{\"question\": \"changed\"}"), .scores = &c, .n_scores = 1};
     EXPECT_OK(store_sample(s, id, &other, &err), &err);

@@ -131,7 +131,8 @@ static void writes_generation(void)
     EXPECT_OK(store_evaluation(s, &e, &id, &err), &err);
     struct request_row q[2] = {{.prompt = STR("p"), .response = STR("one"), .logprob_nats = NAN},
                                {.prompt = STR("p"), .response = STR("two"), .logprob_nats = NAN}};
-    struct score_row c[] = {{"exact_match", "strict", 1, 1}, {"exact_match", "lax", 0, 1}};
+    struct score_row c[] = {{"exact_match", "strict", 1, 1, NULL, 0},
+                            {"exact_match", "lax", 0, 1, NULL, 0}};
     struct sample_row row = {.doc_id = 0,
                              .doc_json = STR("{\"q\": \"\xe6\x97\xa5\"}"),
                              .target = STR("t"),
@@ -191,7 +192,7 @@ static void writes_rolling(void)
     int64_t id = 0;
     EXPECT_OK(store_evaluation(s, &e, &id, &err), &err);
     struct request_row q = {.prompt = STR("some text"), .logprob_nats = -12.5};
-    struct score_row c = {"word_perplexity", "none", -12.5, 2};
+    struct score_row c = {"word_perplexity", "none", -12.5, 2, NULL, 0};
     struct sample_row row = {.doc_id = 3,
                              .doc_json = STR("{}"),
                              .requests = &q,

@@ -24,7 +24,7 @@ static struct store *open_hostile(void)
                                     .response = STR("<b>72</b>\r\n\0end"),
                                     .logprob_nats = NAN,
                                     .finish = "stop"};
-            struct score_row c = {"exact_match", "strict-match", m ? i % 2 : 1, 1};
+            struct score_row c = {"exact_match", "strict-match", m ? i % 2 : 1, 1, NULL, 0};
             struct sample_row row = {.doc_id = i,
                                      .doc_json = str_of(doc),
                                      .target = STR("<72>"),

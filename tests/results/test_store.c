@@ -57,7 +57,7 @@ static void creates_and_reopens(void)
     EXPECT_INT(store_has_sample(s, id, 10, &err), 0);
     EXPECT(store_evaluation(s, &(struct evaluation){.hash = "h2"}, &id, &err) < 0);
     store_close(s);
-    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 2);
+    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 3);
     EXPECT_INT(fixture_number(path, "SELECT tokens_computed FROM runs WHERE ended IS NOT NULL"),
                12345);
     EXPECT_INT(fixture_number(path, "SELECT count(*) FROM v_samples WHERE metric = 'acc'"), 10);
@@ -440,6 +440,42 @@ static void refuses_newer_schemas(void)
     fixture_end();
 }
 
+/* What a corpus metric's aggregate is made of comes back, and no other numbers do. */
+static void keeps_parts(void)
+{
+    struct arena a = {0};
+    fixture_begin();
+    const char *path = fixture_path("a.db");
+    struct store *s = open_store(path, STORE_WRITE);
+    int64_t id = evaluation(s, "h1", "m");
+    struct score_line *lines;
+    int n;
+    for (int i = 0; i < 6;
+         i++) { /* labels 0 1 0 1 0 1, predicted 0 0 1 1 0 0; edits 0 .. 5 of 10 */
+        double labels[] = {i % 2, i / 2 % 2}, edits[] = {i, 10};
+        struct score_row c[] = {{"f1", "none", i % 2 == i / 2 % 2, 1, labels, 2},
+                                {"ter", "none", 10 * i, 1, edits, 2}};
+        struct sample_row row = {.doc_id = i, .doc_json = STR("{}"), .scores = c, .n_scores = 2};
+        EXPECT_OK(store_sample(s, id, &row, &err), &err);
+    }
+    EXPECT_OK(store_aggregate(s, id, 6, 100, &err), &err);
+    EXPECT_OK(store_scores(s, &a, id, 6, &lines, &n, &err), &err);
+    EXPECT_INT(n, 2);
+    EXPECT_NEAR(lines[0].value, 0.4, 1e-12); /* f1: one of both, three and two */
+    EXPECT_NEAR(lines[1].value, 25, 1e-12);  /* ter: 15 edits of 60 */
+    EXPECT(lines[1].stderr_ > 0);
+    EXPECT_INT(fixture_number(path, "SELECT sum(json_extract(parts, '$[0]')) FROM scores c "
+                                    "JOIN measures u ON u.id = c.measure WHERE u.metric = 'ter'"),
+               15);
+    fixture_sql(path, "UPDATE scores SET parts = '[1,2,3]' WHERE sample = 1");
+    EXPECT_OK(store_aggregate(s, id, 6, 100, &err), &err);
+    EXPECT_OK(store_scores(s, &a, id, 6, &lines, &n, &err), &err);
+    EXPECT_NEAR(lines[1].value, NAN, 0);
+    store_close(s);
+    arena_free(&a);
+    fixture_end();
+}
+
 /* Everything but the words of a table that gained a column. */
 static void expect_same_schema(const char *path, const char *fresh)
 {
@@ -451,10 +487,11 @@ static void expect_same_schema(const char *path, const char *fresh)
     sqlite3_stmt *st;
     static const char differ[] =
         "SELECT coalesce(a.name, b.name) FROM sqlite_schema a FULL JOIN fresh.sqlite_schema b "
-        "ON b.type = a.type AND b.name = a.name WHERE a.name <> 'evaluations' AND a.sql IS NOT "
-        "b.sql "
-        "UNION ALL SELECT c.name FROM pragma_table_info('evaluations', 'fresh') c "
-        "LEFT JOIN pragma_table_info('evaluations', 'main') d ON d.cid = c.cid AND d.name = c.name "
+        "ON b.type = a.type AND b.name = a.name WHERE a.name NOT IN ('evaluations', 'scores') "
+        "AND a.sql IS NOT b.sql "
+        "UNION ALL SELECT t.column1 || '.' || c.name FROM (VALUES ('evaluations'), ('scores')) t "
+        "JOIN pragma_table_info(t.column1, 'fresh') c "
+        "LEFT JOIN pragma_table_info(t.column1, 'main') d ON d.cid = c.cid AND d.name = c.name "
         "AND d.type = c.type AND d.\"notnull\" = c.\"notnull\" WHERE d.name IS NULL";
     EXPECT_INT(sqlite3_prepare_v2(db, differ, -1, &st, NULL), SQLITE_OK);
     while (sqlite3_step(st) == SQLITE_ROW)
@@ -483,7 +520,7 @@ static void brings_old_stores_up_to_date(void)
         EXPECT_ERROR(store_open(path, STORE_READ, &s, &err), &err, E_VERSION, "older assay");
     chmod(path, 0644);
     store_close(open_store(path, STORE_READ));
-    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 2);
+    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 3);
     EXPECT_INT(fixture_number(path, "SELECT count(*) FROM runs WHERE command_line = 'old'"), 1);
     expect_same_schema(path, fresh);
     arena_free(&a);
@@ -524,6 +561,6 @@ CHECK_MAIN({"creates_and_reopens", creates_and_reopens},
            {"stands_a_write_that_fails", stands_a_write_that_fails},
            {"leaves_nothing_when_creation_fails", leaves_nothing_when_creation_fails},
            {"refuses_what_is_no_store", refuses_what_is_no_store},
-           {"refuses_newer_schemas", refuses_newer_schemas},
+           {"refuses_newer_schemas", refuses_newer_schemas}, {"keeps_parts", keeps_parts},
            {"brings_old_stores_up_to_date", brings_old_stores_up_to_date},
            {"leaves_no_empty_store", leaves_no_empty_store}, {"stands_damage", stands_damage})
