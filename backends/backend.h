@@ -4,9 +4,10 @@
  * responses in whatever order they are done. This issue's backend is `local`: a model file run by
  * our own engine. A response never depends on what else is in flight.
  *
- *     backend_open -> backend_submit ... backend_poll ... -> backend_close
+ *     backend_open -> backend_prepare, backend_ask ... backend_poll ... -> backend_close
  *
- * One thread submits and polls. backend_render_chat is thread-safe. */
+ * One thread asks and polls. backend_render_chat and backend_prepare are thread-safe, so that
+ * rendering and tokenizing go on beside the engine. */
 #ifndef ASSAY_BACKENDS_BACKEND_H
 #define ASSAY_BACKENDS_BACKEND_H
 
@@ -68,8 +69,18 @@ int backend_render_chat(const struct backend *b, struct arena *a, const struct v
 /* One token as the text it stands for; bytes that are no UTF-8 alone are given as they are. */
 struct str backend_token_text(const struct backend *b, struct arena *a, int32_t id);
 
-/* Takes a request; everything it points to is copied. `tag` comes back with the response.
- * E_INPUT: it cannot be asked (double BOS, empty continuation); nothing is in flight then. */
+/* A request, ready to be asked; everything it points to is copied. Belongs to the caller until it
+ * is asked; backend_drop takes NULL.
+ * E_INPUT: it cannot be asked (double BOS, empty continuation). */
+struct prepared;
+int backend_prepare(struct backend *b, const struct request *q, struct prepared **ret,
+                    struct error *err);
+void backend_drop(struct prepared *p);
+
+/* Takes it over. `tag` comes back with the response. */
+void backend_ask(struct backend *b, struct prepared *p, uint64_t tag);
+
+/* Both at once; nothing is in flight on failure. */
 int backend_submit(struct backend *b, const struct request *q, uint64_t tag, struct error *err);
 
 /* How many more requests the backend likes to hold now, so that its batches stay full. */
@@ -88,6 +99,7 @@ int backend_in_flight(const struct backend *b);
 
 struct backend_stats {
     int64_t tokens_computed; /* rows that went through the model */
+    int64_t tokens_asked;    /* rows that the answered requests have, had nothing been shared */
     int64_t tokens_generated;
     int64_t steps;
     double seconds_busy;

@@ -17,7 +17,8 @@ struct progress {
     bool quiet, terminal, color;
     bool shown; /* a line stands on the terminal and has no newline yet */
     const char *model;
-    int64_t total, stored, done, tokens;
+    int64_t total, stored, done;
+    struct engine_progress engine;
     double started, drawn; /* seconds */
     char task[80], metric[40];
     double score_sum;
@@ -56,7 +57,8 @@ void progress_begin(struct progress *p, const char *model, int64_t total, int64_
     p->model = model;
     p->total = total;
     p->stored = stored;
-    p->done = p->tokens = p->n_scores = 0;
+    p->done = p->n_scores = 0;
+    p->engine = (struct engine_progress){0};
     p->score_sum = 0;
     p->task[0] = p->metric[0] = '\0';
     p->started = now();
@@ -83,7 +85,7 @@ static void put_line(struct buf *b, const struct progress *p, double seconds, bo
     if (p->total)
         buf_printf(b, " (%d%%)", (int)(100 * p->done / p->total));
     if (seconds > 0)
-        buf_printf(b, "  %.0f tok/s  %.1f eval/s", (double)p->tokens / seconds, rate);
+        buf_printf(b, "  %.0f tok/s  %.1f eval/s", (double)p->engine.computed / seconds, rate);
     if (p->done < p->total && rate > 0) {
         buf_puts(b, "  ETA ");
         add_duration(b, (double)(p->total - p->done) / rate);
@@ -151,10 +153,10 @@ void progress_document(struct progress *p, const char *task, const char *metric,
     pthread_mutex_unlock(&p->lock);
 }
 
-void progress_tick(struct progress *p, int64_t tokens)
+void progress_engine(struct progress *p, const struct engine_progress *e)
 {
     pthread_mutex_lock(&p->lock);
-    p->tokens = tokens;
+    p->engine = *e;
     draw_if_due(p);
     pthread_mutex_unlock(&p->lock);
 }
@@ -164,6 +166,13 @@ static void clear_line(struct progress *p)
     if (p->shown)
         fputs("\r\033[K", stderr);
     p->shown = false;
+}
+
+static void add_engine(struct buf *b, const struct engine_progress *e, double seconds)
+{
+    buf_printf(b, ", %.0f tok/s; %lld of %lld tokens computed, the engine waited %.1f s",
+               seconds > 0 ? (double)e->computed / seconds : 0, (long long)e->computed,
+               (long long)e->asked, e->seconds_waited);
 }
 
 void progress_end(struct progress *p)
@@ -182,7 +191,7 @@ void progress_end(struct progress *p)
         else if (p->total)
             add_duration(&b, seconds);
         if (p->done)
-            buf_printf(&b, ", %.0f tok/s", seconds > 0 ? (double)p->tokens / seconds : 0);
+            add_engine(&b, &p->engine, seconds);
         if (p->stored)
             buf_printf(&b, "%s%lld documents were stored before", p->total ? "; " : "all ",
                        (long long)p->stored);

@@ -19,8 +19,15 @@ void progress_begin(struct progress *p, const char *model, int64_t total, int64_
  * running mean over this task. */
 void progress_document(struct progress *p, const char *task, const char *metric, double score);
 
-/* The engine is alive: tokens computed since progress_begin. Draws when it is time to. */
-void progress_tick(struct progress *p, int64_t tokens);
+/* What the engine did since progress_begin. */
+struct engine_progress {
+    int64_t computed;      /* tokens that went through the model */
+    int64_t asked;         /* as many as answered requests have, had nothing been shared */
+    double seconds_waited; /* with nothing to do, for documents to be rendered */
+};
+
+/* The engine is alive. Draws when it is time to. */
+void progress_engine(struct progress *p, const struct engine_progress *e);
 
 /* Ends the line; a summary stays. */
 void progress_end(struct progress *p);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/json.h"
 #include "base/pool.h"
@@ -24,7 +25,8 @@ struct job {
     struct arena arena; /* everything below that it points to */
     struct planned *evaluation;
     struct asked asked;
-    struct response *responses; /* [asked.n_requests] */
+    struct prepared **prepared; /* [asked.n_requests]; NULL: none, or the backend has taken it */
+    struct response *responses; /* likewise */
     int n_pending;              /* requests that the backend still has */
     struct scored scored;
     const char *error; /* NULL: none yet */
@@ -48,7 +50,34 @@ static bool stopped(const struct runner *r)
     return runner_interrupted || atomic_load(&r->stop);
 }
 
+static void keep_error(struct job *j, const char *msg)
+{
+    if (!j->error)
+        j->error = arena_copy(&j->arena, msg, strlen(msg));
+}
+
+static void job_free(struct job *j)
+{
+    for (int i = 0; j->prepared && i < j->asked.n_requests; i++)
+        backend_drop(j->prepared[i]);
+    arena_free(&j->arena);
+}
+
 /* ---- prepare ---- */
+
+/* The document's requests become tokens here, beside the engine. */
+static void tokenize(struct runner *r, struct job *j)
+{
+    size_t n = (size_t)j->asked.n_requests;
+    j->responses = arena_array(&j->arena, n, sizeof *j->responses);
+    j->prepared = arena_array(&j->arena, n, sizeof *j->prepared);
+    for (size_t i = 0; i < n; i++) {
+        struct error err = {0};
+        j->asked.requests[i].n_top = r->n_top;
+        if (backend_prepare(r->backend, &j->asked.requests[i], &j->prepared[i], &err) < 0)
+            keep_error(j, err.msg);
+    }
+}
 
 static void ask(struct runner *r, struct planned *e, int64_t doc)
 {
@@ -56,7 +85,7 @@ static void ask(struct runner *r, struct planned *e, int64_t doc)
     if (index < 0)
         return;
     struct job *j = &r->jobs[index];
-    arena_free(&j->arena);
+    job_free(j);
     *j = (struct job){.evaluation = e};
     struct error err = {0};
     if (task_ask(e->task, &j->arena, doc, &j->asked, &err) < 0) {
@@ -65,9 +94,7 @@ static void ask(struct runner *r, struct planned *e, int64_t doc)
         queue_push(&r->scored, index);
         return;
     }
-    for (int i = 0; i < j->asked.n_requests; i++)
-        j->asked.requests[i].n_top = r->n_top;
-    j->responses = arena_array(&j->arena, (size_t)j->asked.n_requests, sizeof *j->responses);
+    tokenize(r, j);
     queue_push(&r->asked, index);
 }
 
@@ -87,22 +114,15 @@ static void *prepare_stage(void *arg)
 
 /* ---- backend: the caller's thread ---- */
 
-static void keep_error(struct job *j, const char *msg)
-{
-    if (!j->error)
-        j->error = arena_copy(&j->arena, msg, strlen(msg));
-}
-
 static void submit(struct runner *r, int index)
 {
     struct job *j = &r->jobs[index];
     for (int i = 0; i < j->asked.n_requests; i++) {
-        struct error err = {0};
-        uint64_t tag = (uint64_t)index << 32 | (uint32_t)i;
-        if (backend_submit(r->backend, &j->asked.requests[i], tag, &err) < 0)
-            keep_error(j, err.msg);
-        else
-            j->n_pending++;
+        if (!j->prepared[i])
+            continue;
+        backend_ask(r->backend, j->prepared[i], (uint64_t)index << 32 | (uint32_t)i);
+        j->prepared[i] = NULL;
+        j->n_pending++;
     }
     if (j->n_pending == 0)
         queue_push(&r->answered, index);
@@ -133,21 +153,51 @@ static void take_completion(struct runner *r, const struct completion *c)
         queue_push(&r->answered, index);
 }
 
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The next document to ask; -1: none now, or ever where the backend has nothing else to do. Waiting
+ * for the last of them, which is none, is no wait. */
+static int next_asked(struct runner *r, struct engine_progress *e)
+{
+    bool idle = backend_in_flight(r->backend) == 0;
+    if (backend_room(r->backend) == 0 && !idle)
+        return -1;
+    double begun = now();
+    int index = queue_pop(&r->asked, idle);
+    if (index >= 0)
+        e->seconds_waited += now() - begun;
+    return index;
+}
+
+static void tell_progress(struct runner *r, const struct backend_stats *before,
+                          struct engine_progress *e)
+{
+    struct backend_stats s = backend_stats(r->backend);
+    e->computed = s.tokens_computed - before->tokens_computed;
+    e->asked = s.tokens_asked - before->tokens_asked;
+    progress_engine(r->progress, e);
+}
+
 static int backend_stage(struct runner *r, struct error *err)
 {
     enum { MAX = 256 };
     struct completion done[MAX];
     struct arena scratch = {0};
-    int64_t tokens_before = backend_stats(r->backend).tokens_computed;
+    struct backend_stats before = backend_stats(r->backend);
+    struct engine_progress progress = {0};
     int result = 0;
     while (!stopped(r)) {
-        bool idle = backend_in_flight(r->backend) == 0;
-        int index = backend_room(r->backend) > 0 || idle ? queue_pop(&r->asked, idle) : -1;
+        int index = next_asked(r, &progress);
         if (index >= 0) {
             submit(r, index);
             continue;
         }
-        if (idle)
+        if (backend_in_flight(r->backend) == 0)
             break; /* the queue is closed and empty */
         arena_free(&scratch);
         int n = backend_poll(r->backend, &scratch, done, MAX, err);
@@ -157,7 +207,7 @@ static int backend_stage(struct runner *r, struct error *err)
         }
         for (int i = 0; i < n; i++)
             take_completion(r, &done[i]);
-        progress_tick(r->progress, backend_stats(r->backend).tokens_computed - tokens_before);
+        tell_progress(r, &before, &progress);
     }
     arena_free(&scratch);
     return result;
@@ -372,7 +422,7 @@ int runner_run(struct backend *b, struct store *s, struct planned *evaluations, 
                            "interrupted: what was answered is stored; run the same command again "
                            "to go on");
     for (int i = 0; i < N_JOBS; i++)
-        arena_free(&r->jobs[i].arena);
+        job_free(&r->jobs[i]);
     for (int i = 0; i < 4; i++)
         queue_destroy(queues[i]);
     free(r);

@@ -1,9 +1,10 @@
 /* runner.h: from planned evaluations to stored scores.
  *
- * Four stages, joined by queues, each with its own thread: prepare (render the prompts) -> backend
- * (the caller's thread: submit and poll) -> score (filters, metrics, sandboxed programs) -> store
- * (one writer, batched transactions). The jobs are a fixed number and go round, so memory does not
- * grow with the number of documents, and a stage that falls behind slows the ones before it. */
+ * Four stages, joined by queues, each with its own thread: prepare (render the prompts, tokenize)
+ * -> backend (the caller's thread: ask and poll) -> score (filters, metrics, sandboxed programs) ->
+ * store (one writer, batched transactions). The jobs are a fixed number and go round, so memory
+ * does not grow with the number of documents, and a stage that falls behind slows the ones before
+ * it. */
 #ifndef ASSAY_HARNESS_RUNNER_H
 #define ASSAY_HARNESS_RUNNER_H
 

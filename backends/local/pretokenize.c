@@ -263,6 +263,22 @@ int pre_regex(struct str pattern, const char *where, struct pre_step *step, stru
     return compile_pattern(pattern, where, &step->regex, err);
 }
 
+bool pre_cuts_behind_lines(const struct pre_list *steps)
+{
+    bool found = false;
+    for (size_t i = 0; i < steps->n; i++) {
+        const struct pre_step *p = &steps->items[i];
+        bool by_char = p->matches_char && p->behavior == SPLIT_ISOLATED && !p->invert;
+        bool known = false;
+        for (size_t k = 0; p->scan && k < sizeof by_hand / sizeof *by_hand; k++)
+            known = known || p->scan == by_hand[k].scan;
+        if (p->kind != PRE_STAND_INS && (p->kind != PRE_SPLIT || !(by_char || known)))
+            return false;
+        found = found || known;
+    }
+    return found;
+}
+
 /* --- steps --- */
 
 static void push(struct words *w, size_t from, size_t to)

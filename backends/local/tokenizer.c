@@ -93,8 +93,27 @@ static int name_normalized(struct tokenizer *t, struct error *err)
     return r;
 }
 
+/* An added token that takes neighbours along, or looks at them, or holds a newline could. */
+static bool reaches_across_lines(const struct added_token *a)
+{
+    return a->lstrip || a->rstrip || a->single_word ||
+           str_find(a->content, STR("\n"), 0) != SIZE_MAX;
+}
+
+static bool cuts_behind_lines(const struct tokenizer *t)
+{
+    for (size_t i = 0; i < t->added.n; i++)
+        if (reaches_across_lines(&t->added.items[i]))
+            return false;
+    for (size_t i = 0; i < t->norm.n; i++)
+        if (t->norm.items[i].kind != NORM_UNICODE) /* ASCII composes with nothing before it */
+            return false;
+    return pre_cuts_behind_lines(&t->pre);
+}
+
 int tokenizer_seal(struct tokenizer *t, struct error *err)
 {
+    t->cuts_behind_lines = cuts_behind_lines(t);
     bpe_seal(&t->bpe, &t->vocab);
     const int r = name_normalized(t, err);
     if (r != 0)

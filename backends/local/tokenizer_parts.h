@@ -172,6 +172,11 @@ int pretokenize(const struct pre_list *steps, struct arena *a, struct str text, 
 #define PATTERN_LLAMA3 PATTERN_CL100K("\\p{N}{1,3}")
 #define PATTERN_QWEN2  PATTERN_CL100K("\\p{N}")
 
+/* True where words end behind a lone newline between visible ASCII characters and what is on one
+ * side of it does not matter to the other: one of those above does the work, and the rest only cuts
+ * finer. */
+bool pre_cuts_behind_lines(const struct pre_list *steps);
+
 /* Compiles a regular expression of a tokenizer: \s is White_Space there, while Python's str.isspace
  * (which base/regex.h means by it) has U+001C to U+001F too. */
 int compile_pattern(struct str pattern, const char *where, struct regex **ret, struct error *err);
@@ -269,6 +274,7 @@ struct tokenizer {
     struct dec_list dec;
     bool has_decoder; /* without one, spellings are joined by spaces */
     struct id_list prefix, suffix;
+    bool cuts_behind_lines; /* token_memo.h: the text may be cut there */
 };
 
 struct tokenizer *tokenizer_new(void);

@@ -2,6 +2,7 @@
  */
 #include "backends/local/tokenizer.h"
 
+#include "backends/local/token_memo.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
@@ -77,6 +78,35 @@ static void check_case(const struct tokenizer *t, struct arena *a, const char *k
     expect_incremental(t, ids, whole.p ? whole : decoded);
 }
 
+/* Texts that begin alike: the one before with its end cut off and another behind it. */
+static void expect_memo(const struct tokenizer *t, const struct value *texts)
+{
+    struct arena a = {0};
+    struct token_memo *memo = token_memo_new();
+    struct error err;
+    struct str text = STR("");
+    uint64_t random = 1;
+    for (size_t i = 0; i < 4 * texts->list.n; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        size_t keep = text.n ? (size_t)(random >> 33) % text.n : 0, n = texts->list.n;
+        struct str more = texts->list.items[(size_t)(random >> 20) % n]->s;
+        text = str_cat(&a, str_slice(text, keep > 4000 ? 2000 : 0, keep),
+                       str_cat(&a, i % 3 ? STR("!\n") : STR("\n\n"), more));
+        unsigned flags = i % 2 ? TOKENIZER_ADD_SPECIAL : 0;
+        struct token_ids want = {0}, got = {0};
+        EXPECT_OK(tokenizer_encode(t, &a, text, flags, &want, &err), &err);
+        EXPECT_OK(token_memo_encode(memo, t, &a, text, flags, &got, &err), &err);
+        size_t same = 0;
+        while (same < got.n && same < want.n && got.p[same] == want.p[same])
+            same++;
+        if (same < got.n || same < want.n)
+            check_fail(__FILE__, __LINE__, "text %zu: %zu ids, not %zu; they part at %zu", i, got.n,
+                       want.n, same);
+    }
+    token_memo_free(memo);
+    arena_free(&a);
+}
+
 static void check_goldens(const char *kind)
 {
     char path[200];
@@ -104,6 +134,7 @@ static void check_goldens(const char *kind)
         arena_free(&scratch);
         at = end == SIZE_MAX ? lines.n : end + 1;
     }
+    expect_memo(t, all);
     tokenizer_free(t);
     arena_free(&a);
 }

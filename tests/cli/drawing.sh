@@ -24,7 +24,7 @@ print("drawn again:", len(drawn) > 1, "| newlines before the end:", text.count("
 print("colour:", "\x1b[1m" in text, "| wider than the terminal:", max(map(len, plain), default=0) > int(sys.argv[1]))
 full = r"tiny  \d+/800 \(\d+%\)  \d+ tok/s  [\d.]+ eval/s  ETA \d+:\d\d  (colors acc|say exact_match) [\d.]+"
 print("whole:", any(re.match(full, p) for p in plain))
-print("last:", re.sub(r"[\d.]+ s, \d+ tok", "T s, R tok", text.split("\x1b[K")[-1].strip()))
+print("last:", re.sub(r"[\d.]+ s, \d+ tok/s; \d+ of (.*)waited .*", r"T s, R tok/s; N of \1waited T s", text.split("\x1b[K")[-1].strip()))
 P
 draw() { # draw COLUMNS ENVIRONMENT...
     columns=$1
@@ -39,7 +39,7 @@ draw 120 TERM=dumb | sed -n 1,2p
 # no terminal: the summary only, since ten seconds do not pass
 rm -f assay.db
 "$assay" run -m tiny --include_path tasks -t colors --limit 20 2>err >out
-sed -E 's/[0-9.]+ s, [0-9]+ tok/T s, R tok/' err
+sed -E 's/[0-9.]+ s, [0-9]+ tok.s; [0-9]+ of/T s, R tok\/s; N of/; s/waited [0-9.]+/waited T/' err
 grep -c "$(printf '\033')" err out
 "$assay" run -m tiny --include_path tasks -t colors --limit 20 2>&1 >/dev/null
 "$assay" run -m tiny --include_path tasks -t colors --limit 40 -q 2>&1 >/dev/null

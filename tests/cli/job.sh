@@ -4,7 +4,7 @@ make_tasks 40
 "$make_tiny_model" hf-f32 tiny
 "$make_tiny_model" gguf-q8_0 tiny.gguf
 # times depend on the machine, the last digits of large numbers on its processor
-untimed() { sed -E 's/in [0-9.]+ s, [0-9]+ tok/in T s, R tok/; s/( [0-9]{3,}\.)[0-9]{4}/\1XXXX/'; }
+untimed() { sed -E 's/in [0-9.]+ s, [0-9]+ tok.s; [0-9]+ of/in T s, R tok\/s; N of/; s/waited [0-9.]+/waited T/; s/( [0-9]{3,}\.)[0-9]{4}/\1XXXX/'; }
 
 try run -m tiny --include_path tasks -t all_three | untimed
 try run -m tiny -t tasks/tell.yaml --limit 4 -q | untimed
