@@ -6,9 +6,12 @@
 #include "kernels/format.h"
 
 const struct format_info format_info[FORMAT_COUNT] = {
-    [FORMAT_F32] = {"f32", 1, 4},     [FORMAT_F16] = {"f16", 1, 2},
-    [FORMAT_BF16] = {"bf16", 1, 2},   [FORMAT_Q8_0] = {"q8_0", 32, 34},
-    [FORMAT_Q4_0] = {"q4_0", 32, 18}, [FORMAT_Q4_1] = {"q4_1", 32, 20},
+    [FORMAT_F32] = {"f32", 1, 4},       [FORMAT_F16] = {"f16", 1, 2},
+    [FORMAT_BF16] = {"bf16", 1, 2},     [FORMAT_Q8_0] = {"q8_0", 32, 34},
+    [FORMAT_Q4_0] = {"q4_0", 32, 18},   [FORMAT_Q4_1] = {"q4_1", 32, 20},
+    [FORMAT_Q5_0] = {"q5_0", 32, 22},   [FORMAT_Q5_1] = {"q5_1", 32, 24},
+    [FORMAT_Q4_K] = {"q4_k", 256, 144}, [FORMAT_Q5_K] = {"q5_k", 256, 176},
+    [FORMAT_Q6_K] = {"q6_k", 256, 210},
 };
 
 size_t format_row_bytes(enum format f, int64_t cols)
@@ -49,33 +52,137 @@ static void read_bf16(const uint8_t *p, int64_t n, float *ret)
         ret[i] = bf16_to_f32(read_u16(p + 2 * i));
 }
 
-static void read_q8_0(const uint8_t *p, int64_t n, float *ret)
+/* ---- Blocks. Of nibbles in 16 bytes the low ones are values 0 .. 15, the high ones 16 .. 31. ----
+ */
+
+static void take_nibbles(const uint8_t *p, int half, int less, int8_t *ret)
 {
-    for (; n > 0; n -= 32, p += 34, ret += 32) {
-        float d = f16_to_f32(read_u16(p));
-        for (int i = 0; i < 32; i++)
-            ret[i] = d * (float)(int8_t)p[2 + i];
+    for (int i = 0; i < half; i++) {
+        ret[i] = (int8_t)((p[i] & 15) - less);
+        ret[i + half] = (int8_t)((p[i] >> 4) - less);
     }
 }
 
-static void read_q4_0(const uint8_t *p, int64_t n, float *ret)
+static void take_q8_0(const uint8_t *p, struct block_parts *ret)
 {
-    for (; n > 0; n -= 32, p += 18, ret += 32) {
-        float d = f16_to_f32(read_u16(p));
-        for (int i = 0; i < 16; i++) {
-            ret[i] = d * (float)((p[2 + i] & 15) - 8);
-            ret[i + 16] = d * (float)((p[2 + i] >> 4) - 8);
-        }
+    ret->d = read_u16(p);
+    ret->s[0] = 1;
+    memcpy(ret->q, p + 2, 32);
+}
+
+static void take_q4_0(const uint8_t *p, struct block_parts *ret)
+{
+    ret->d = read_u16(p);
+    ret->s[0] = 1;
+    take_nibbles(p + 2, 16, 8, ret->q);
+}
+
+static void take_q4_1(const uint8_t *p, struct block_parts *ret)
+{
+    ret->d = read_u16(p);
+    ret->m = read_u16(p + 2);
+    ret->s[0] = 1;
+    take_nibbles(p + 4, 16, 0, ret->q);
+}
+
+/* The fifth bits are bits 0 .. 31 of a little-endian word before the nibbles. */
+static void take_fifth_bits(const uint8_t *p, int less, int8_t *q)
+{
+    take_nibbles(p + 4, 16, 0, q);
+    for (int i = 0; i < 32; i++)
+        q[i] = (int8_t)((q[i] | (p[i / 8] >> i % 8 & 1) << 4) - less);
+}
+
+static void take_q5_0(const uint8_t *p, struct block_parts *ret)
+{
+    ret->d = read_u16(p);
+    ret->s[0] = 1;
+    take_fifth_bits(p + 2, 16, ret->q);
+}
+
+static void take_q5_1(const uint8_t *p, struct block_parts *ret)
+{
+    ret->d = read_u16(p);
+    ret->m = read_u16(p + 2);
+    ret->s[0] = 1;
+    take_fifth_bits(p + 4, 0, ret->q);
+}
+
+/* f16 d, f16 m, then 12 bytes with 8 scales and 8 offsets of 6 bits: those of groups 0 .. 3 in the
+ * low 6 bits of bytes 0 .. 3 and 4 .. 7; of groups 4 .. 7 the low 4 bits are the nibbles of bytes
+ * 8 .. 11, the high 2 the top bits of bytes 0 .. 3 and 4 .. 7. */
+static void take_k_scales(const uint8_t *p, struct block_parts *ret)
+{
+    ret->d = read_u16(p);
+    ret->m = read_u16(p + 2);
+    p += 4;
+    for (int i = 0; i < 4; i++) {
+        ret->s[i] = p[i] & 63;
+        ret->o[i] = p[i + 4] & 63;
+        ret->s[i + 4] = (int8_t)((p[i + 8] & 15) | (p[i] >> 6) << 4);
+        ret->o[i + 4] = (uint8_t)((p[i + 8] >> 4) | (p[i + 4] >> 6) << 4);
     }
 }
 
-static void read_q4_1(const uint8_t *p, int64_t n, float *ret)
+/* The scales, then for each pair of groups 32 bytes: one group's nibbles are low, the other's high.
+ */
+static void take_q4_k(const uint8_t *p, struct block_parts *ret)
 {
-    for (; n > 0; n -= 32, p += 20, ret += 32) {
-        float d = f16_to_f32(read_u16(p)), m = f16_to_f32(read_u16(p + 2));
-        for (int i = 0; i < 16; i++) {
-            ret[i] = d * (float)(p[4 + i] & 15) + m;
-            ret[i + 16] = d * (float)(p[4 + i] >> 4) + m;
+    take_k_scales(p, ret);
+    for (int pair = 0; pair < 4; pair++)
+        take_nibbles(p + 16 + 32 * pair, 32, 0, ret->q + 64 * pair);
+}
+
+/* Between scales and nibbles 32 bytes: bit g of byte i is the fifth of value i of group g. */
+static void take_q5_k(const uint8_t *p, struct block_parts *ret)
+{
+    take_k_scales(p, ret);
+    for (int pair = 0; pair < 4; pair++)
+        take_nibbles(p + 48 + 32 * pair, 32, 0, ret->q + 64 * pair);
+    for (int i = 0; i < BLOCK_VALUES; i++)
+        ret->q[i] = (int8_t)(ret->q[i] | (p[16 + i % 32] >> i / 32 & 1) << 4);
+}
+
+/* 128 bytes of low nibbles, 64 bytes of high pairs of bits, 16 int8 scales, f16 d. Each half of the
+ * block has 64 and 32 of these: nibbles of values 0 .. 63 low, 64 .. 127 high; pairs of values i,
+ * i + 32, i + 64, i + 96 in byte i. */
+static void take_q6_k(const uint8_t *p, struct block_parts *ret)
+{
+    for (int half = 0; half < 2; half++) {
+        int8_t *q = ret->q + 128 * half;
+        take_nibbles(p + 64 * half, 64, 0, q);
+        for (int i = 0; i < 128; i++)
+            q[i] = (int8_t)((q[i] | (p[128 + 32 * half + i % 32] >> i / 32 * 2 & 3) << 4) - 32);
+    }
+    memcpy(ret->s, p + 192, BLOCK_GROUPS);
+    ret->d = read_u16(p + 208);
+}
+
+const struct block_format block_format[FORMAT_COUNT] = {
+    [FORMAT_Q8_0] = {take_q8_0, 32, OFFSET_NONE},
+    [FORMAT_Q4_0] = {take_q4_0, 32, OFFSET_NONE},
+    [FORMAT_Q4_1] = {take_q4_1, 32, OFFSET_M},
+    [FORMAT_Q5_0] = {take_q5_0, 32, OFFSET_NONE},
+    [FORMAT_Q5_1] = {take_q5_1, 32, OFFSET_M},
+    [FORMAT_Q4_K] = {take_q4_k, 32, OFFSET_MINUS_MO},
+    [FORMAT_Q5_K] = {take_q5_k, 32, OFFSET_MINUS_MO},
+    [FORMAT_Q6_K] = {take_q6_k, 16, OFFSET_NONE},
+};
+
+static void read_blocks(enum format f, const uint8_t *p, int64_t n, float *ret)
+{
+    const struct block_format *b = &block_format[f];
+    const struct format_info *info = &format_info[f];
+    for (; n > 0; n -= info->block, p += info->block_bytes, ret += info->block) {
+        struct block_parts parts = {0};
+        b->take_apart(p, &parts);
+        float d = f16_to_f32(parts.d), m = f16_to_f32(parts.m);
+        for (int i = 0; i < info->block; i++) {
+            int g = i / b->group;
+            float w = d * (float)parts.s[g] * (float)parts.q[i];
+            ret[i] = b->offset == OFFSET_M          ? w + m
+                     : b->offset == OFFSET_MINUS_MO ? w - m * (float)parts.o[g]
+                                                    : w;
         }
     }
 }
@@ -155,29 +262,38 @@ static void write_q4_1(const float *x, int64_t n, uint8_t *ret)
     }
 }
 
-/* If you add a format: its info above, its row here, and its reader in every variant of linear. */
+/* If you add a format: its info above, its row here or in block_format, and its panel in every
+ * variant of linear. */
 static const struct {
-    void (*read)(const uint8_t *p, int64_t n, float *ret);
-    void (*write)(const float *x, int64_t n, uint8_t *ret);
+    void (*read)(const uint8_t *p, int64_t n, float *ret);  /* NULL: in blocks */
+    void (*write)(const float *x, int64_t n, uint8_t *ret); /* NULL: only read */
     float limit; /* the largest |value| whose scales fit f16; 0: the format takes any value */
 } codecs[FORMAT_COUNT] = {
     [FORMAT_F32] = {read_f32, write_f32, 0},
     [FORMAT_F16] = {read_f16, write_f16, 0},
     [FORMAT_BF16] = {read_bf16, write_bf16, 0},
-    [FORMAT_Q8_0] = {read_q8_0, write_q8_0, 65504.0f * 127},
-    [FORMAT_Q4_0] = {read_q4_0, write_q4_0, 65504.0f * 8},
-    [FORMAT_Q4_1] = {read_q4_1, write_q4_1, 65504.0f},
+    [FORMAT_Q8_0] = {NULL, write_q8_0, 65504.0f * 127},
+    [FORMAT_Q4_0] = {NULL, write_q4_0, 65504.0f * 8},
+    [FORMAT_Q4_1] = {NULL, write_q4_1, 65504.0f},
 };
 
 void weight_row_to_f32(const struct weight *w, int64_t row, float *ret)
 {
-    size_t bytes = format_row_bytes(w->format, w->cols);
-    codecs[w->format].read((const uint8_t *)w->data + (size_t)row * bytes, w->cols, ret);
+    const uint8_t *p =
+        (const uint8_t *)w->data + (size_t)row * format_row_bytes(w->format, w->cols);
+    if (codecs[w->format].read)
+        codecs[w->format].read(p, w->cols, ret);
+    else
+        read_blocks(w->format, p, w->cols, ret);
 }
 
 int format_from_f32(enum format f, const float *x, int64_t n, void *ret, struct error *err)
 {
     const struct format_info *info = &format_info[f];
+    if (!codecs[f].write)
+        return error_set(err, E_UNSUPPORTED,
+                         "cannot quantize to %s: assay only reads it; choose q8_0, q4_0 or q4_1",
+                         info->name);
     if (n < 0 || n % info->block != 0)
         return error_set(err, E_INPUT,
                          "cannot store %lld values as %s: its blocks hold %d values each; choose "

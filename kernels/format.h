@@ -1,7 +1,8 @@
-/* format.h: the half precisions, bit by bit. Private to kernels/ and its tests.
+/* format.h: the half precisions bit by bit, and GGUF's blocks taken apart. Private to kernels/ and
+ * its tests.
  *
- * To f32 both are exact. From f32 they round to nearest, ties to even; what is too large becomes
- * an infinity, and a NaN stays one (quiet). */
+ * Half precisions: to f32 both are exact. From f32 they round to nearest, ties to even; what is too
+ * large becomes an infinity, and a NaN stays one (quiet). */
 #ifndef ASSAY_KERNELS_FORMAT_H
 #define ASSAY_KERNELS_FORMAT_H
 
@@ -59,5 +60,27 @@ static inline uint16_t f16_from_f32(float x)
     a += 0xfff + (a >> 13 & 1);
     return (uint16_t)(sign | ((a >> 13) - (112u << 10)));
 }
+
+/* A block of a GGUF format taken apart. Value i, of group i / group, is scale * q[i] + offset with
+ * scale = d * s, each product and the sum in float (the products are exact). */
+enum { BLOCK_VALUES = 256, BLOCK_GROUPS = 16 };
+
+struct block_parts {
+    uint16_t d, m; /* f16; m is 0 where the format has none */
+    int8_t s[BLOCK_GROUPS];
+    uint8_t o[BLOCK_GROUPS];
+    int8_t q[BLOCK_VALUES];
+};
+
+/* What a group's values have added: nothing, m, or -(m * o). */
+enum block_offset { OFFSET_NONE, OFFSET_M, OFFSET_MINUS_MO };
+
+struct block_format {
+    void (*take_apart)(const uint8_t *block,
+                       struct block_parts *ret); /* NULL: not a block format */
+    int group;                                   /* values */
+    enum block_offset offset;
+};
+extern const struct block_format block_format[];
 
 #endif

@@ -24,10 +24,13 @@
 #include "base/error.h"
 #include "base/pool.h"
 
-/* How a weight is stored. The GGUF blocks hold 32 values of a row each:
- *   Q8_0  f16 d, 32 x int8:            w = d * q
- *   Q4_0  f16 d, 16 bytes of nibbles:  w = d * (q - 8)   byte i: low = value i, high = value i+16
- *   Q4_1  f16 d, f16 m, 16 bytes:      w = d * q + m */
+/* How a weight is stored. The GGUF blocks hold 32 values of a row each, the K ones 256 in 8 or 16
+ * groups with scales s and offsets o of their own (format.c knows the bytes):
+ *   Q8_0  f16 d, 8 bits:         w = d * q           Q4_K  f16 d, m, 4 bits:  w = d s q - m o
+ *   Q4_0  f16 d, 4 bits:         w = d * (q - 8)     Q5_K  f16 d, m, 5 bits:  w = d s q - m o
+ *   Q4_1  f16 d, f16 m, 4 bits:  w = d * q + m       Q6_K  f16 d, 6 bits:     w = d s (q - 32)
+ *   Q5_0  f16 d, 5 bits:         w = d * (q - 16)
+ *   Q5_1  f16 d, f16 m, 5 bits:  w = d * q + m */
 enum format {
     FORMAT_F32,
     FORMAT_F16,
@@ -35,6 +38,11 @@ enum format {
     FORMAT_Q8_0,
     FORMAT_Q4_0,
     FORMAT_Q4_1,
+    FORMAT_Q5_0,
+    FORMAT_Q5_1,
+    FORMAT_Q4_K,
+    FORMAT_Q5_K,
+    FORMAT_Q6_K,
     FORMAT_COUNT,
 };
 
@@ -53,15 +61,15 @@ struct weight {
     enum format format;
     int64_t rows, cols; /* N outputs, K inputs */
     const void *data;   /* rows of format_row_bytes each; not owned, often the mapped file */
-    void *packed;       /* [device] what weight_pack made of it; NULL: `data` is used as it is */
+    void *packed;       /* [device] what weight_pack made of it; NULL: not packed */
 };
 
 /* Scalar conversions, for loaders, quantizers and tests; the kernels' own are checked against them.
  */
 void weight_row_to_f32(const struct weight *w, int64_t row, float *ret); /* [cols] */
-/* Quantizes `n` floats (a multiple of the block) into `ret`. FORMAT_Q8_0 rounds as llama.cpp does:
- * d = max|x| / 127 as f16, q = roundf(x * (1 / d)) with the unrounded d. Floats round to nearest
- * even. */
+/* Quantizes `n` floats (a multiple of the block) into `ret`; E_UNSUPPORTED: Q5 and the K formats
+ * are only read. FORMAT_Q8_0 rounds as llama.cpp does: d = max|x| / 127 as f16, q = roundf(x * (1 /
+ * d)) with the unrounded d. Floats round to nearest even. */
 int format_from_f32(enum format f, const float *x, int64_t n, void *ret, struct error *err);
 
 /* The paged key/value cache. Page p of layer l, P positions, lies at data + (p * n_layers + l) *
@@ -125,8 +133,9 @@ struct kernels {
     void (*to_device)(struct device *dev, void *dst, const void *src, size_t bytes);
     void (*to_host)(struct device *dev, void *dst, const void *src, size_t bytes);
 
-    /* Puts a weight into the layout that `linear`, `embed` and `logprobs` want. `w->data` must stay
-     * valid. The CPU tables use the mapped file itself and only check the shape. */
+    /* Puts a weight into the layout that `linear` and `logprobs` want, in memory of the device's;
+     * both ask for it. `w->data` is then read by `embed` only: if there is none, it may go.
+     * E_UNSUPPORTED: a shape that cannot be computed with. E_MEMORY. */
     int (*weight_pack)(struct device *dev, struct weight *w, struct error *err);
     void (*weight_free)(struct device *dev, struct weight *w);
 

@@ -105,7 +105,7 @@ int backend_open(const char *text, const struct backend_options *options, struct
     b->pool = pool_new(options->n_threads);
     b->kernels = kernels_cpu(options->features & cpu_features(), b->pool);
     if ((r = model_open(b->spec.path, b->spec.quant, b->pool, &b->model, err)) < 0 ||
-        (r = open_words(b, err)) < 0)
+        (r = model_pack(b->model, &b->kernels, err)) < 0 || (r = open_words(b, err)) < 0)
         goto out;
     fill_info(b);
     b->language.max_length = b->info.max_length;

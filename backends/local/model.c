@@ -532,6 +532,44 @@ int model_open(const char *path, enum format quant, struct pool *pool, struct mo
     return error_set(err, r, "%s", mine.msg);
 }
 
+/* ---- packing ---- */
+
+/* Whether the model made the rows itself; they then go, unless they are the embedding's. */
+static bool drop_owned(struct model *m, struct weight *w)
+{
+    for (size_t i = 0; i < m->owned.n; i++)
+        if (m->owned.items[i] == w->data) {
+            if (w->data != m->embed.data) {
+                free(m->owned.items[i]);
+                m->owned.items[i] = m->owned.items[--m->owned.n];
+                w->data = NULL;
+            }
+            return true;
+        }
+    return false;
+}
+
+static int pack(struct model *m, struct weight *w, const struct kernels *k, struct error *err)
+{
+    int r = k->weight_pack(k->dev, w, err);
+    if (r < 0)
+        return error_prefix(err, "cannot run the model \"%s\": ", m->files->path);
+    if (w->packed && !drop_owned(m, w))
+        forget_pages(w);
+    return 0;
+}
+
+int model_pack(struct model *m, const struct kernels *k, struct error *err)
+{
+    int r = pack(m, &m->head, k, err);
+    for (int i = 0; i < m->n_layers; i++)
+        for (size_t j = 0; j < sizeof matrices / sizeof *matrices && r == 0; j++) {
+            char *layer = (char *)&m->layers[i];
+            r = pack(m, (struct weight *)(void *)(layer + matrices[j].weight), k, err);
+        }
+    return r;
+}
+
 void model_close(struct model *m)
 {
     if (!m)

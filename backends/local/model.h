@@ -47,4 +47,9 @@ int model_open(const char *path, enum format quant, struct pool *pool, struct mo
                struct error *err);
 void model_close(struct model *m);
 
+/* Packs every matrix that multiplies for the table `k`, whose close then frees what was made; their
+ * rows in the file are forgotten one by one, so that memory never holds the model twice. Only the
+ * embedding is still read from the file. E_MEMORY; E_UNSUPPORTED: no shape to compute with. */
+int model_pack(struct model *m, const struct kernels *k, struct error *err);
+
 #endif

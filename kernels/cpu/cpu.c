@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "kernels/cpu/device.h"
+#include "kernels/cpu/pack.h"
 
 #ifdef __x86_64__
 
@@ -72,11 +73,15 @@ unsigned cpu_features(void)
 
 #endif
 
+enum { LARGE = 1 << 20 }; /* bytes from which huge pages pay */
+
 static void *buffer_new(struct device *dev, size_t bytes)
 {
     (void)dev;
     if (bytes > SIZE_MAX - 64)
         return NULL;
+    if (bytes >= LARGE)
+        return huge_new(bytes);
     return aligned_alloc(64, (bytes + 64) / 64 * 64); /* at least one line: NULL means failure */
 }
 
@@ -120,7 +125,6 @@ void *device_shared(struct device *dev, size_t bytes)
 
 static int weight_pack(struct device *dev, struct weight *w, struct error *err)
 {
-    (void)dev;
     const struct format_info *info = &format_info[w->format];
     size_t bytes = w->cols > 0 ? format_row_bytes(w->format, w->cols) : 0;
     if (w->rows <= 0 || w->rows > INT32_MAX || w->cols > INT32_MAX || bytes == 0)
@@ -129,13 +133,12 @@ static int weight_pack(struct device *dev, struct weight *w, struct error *err)
                          "between 1 and %d, the columns in multiples of %d",
                          info->name, (long long)w->rows, (long long)w->cols, INT32_MAX,
                          info->block);
-    w->packed = NULL;
-    return 0;
+    return panels_pack(dev, w, err);
 }
 
 static void weight_free(struct device *dev, struct weight *w)
 {
-    (void)dev;
+    memory_give(dev, w->packed);
     w->packed = NULL;
 }
 
@@ -145,6 +148,7 @@ static void close_device(struct device *dev)
         return;
     free(dev->scratch);
     free(dev->shared);
+    memory_close(dev);
     free(dev);
 }
 
@@ -165,7 +169,11 @@ struct kernels kernels_cpu(unsigned features, struct pool *pool)
     features &= cpu_features();
 #ifdef ASSAY_CPU_AVX2
     if (features & CPU_AVX2)
-        kernels_avx2(&k);
+        avx2_kernels(&k);
+#endif
+#ifdef ASSAY_CPU_AVX512
+    if (features & CPU_AVX512)
+        avx512_kernels(&k);
 #endif
     return k;
 }

@@ -7,9 +7,13 @@
 
 #include "kernels/kernels.h"
 
+struct chunk;
+
 struct device {
     struct pool *pool;
-    void *scratch; /* one piece for every thread, device_scratch() */
+    int panel; /* columns of a packed weight's panel (pack.h); 0: weights stay as they are */
+    struct chunk *chunks; /* memory_take() */
+    void *scratch;        /* one piece for every thread, device_scratch() */
     size_t scratch_bytes;
     void *shared; /* one piece for a whole call, device_shared() */
     size_t shared_bytes;
@@ -21,6 +25,16 @@ struct device {
  * the pool. */
 char *device_scratch(struct device *dev, size_t bytes, size_t *stride);
 void *device_shared(struct device *dev, size_t bytes);
+
+/* Memory in huge pages, where the system gives them: aligned to 2 MiB, not zeroed; free() it.
+ * NULL when it does not fit. */
+void *huge_new(size_t bytes);
+
+/* Parts of large pieces of such memory, 64-byte aligned; all that was not given back goes with the
+ * device. NULL when it does not fit. */
+void *memory_take(struct device *dev, size_t bytes);
+void memory_give(struct device *dev, const void *p);
+void memory_close(struct device *dev);
 
 static inline size_t min_size(size_t a, size_t b)
 {
@@ -56,7 +70,8 @@ static inline float *kv_page(const struct kv_cache *kv, int layer, const struct 
     return kv->data + ((size_t)id * (size_t)kv->n_layers + (size_t)layer) * 2 * half;
 }
 
-void kernels_ref(struct kernels *k);  /* every operation */
-void kernels_avx2(struct kernels *k); /* those that it does faster */
+void kernels_ref(struct kernels *k);    /* every operation */
+void avx2_kernels(struct kernels *k);   /* those that it does faster (level.c) */
+void avx512_kernels(struct kernels *k); /* likewise */
 
 #endif

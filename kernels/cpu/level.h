@@ -5,8 +5,13 @@
 #include "kernels/cpu/device.h"
 #include "kernels/cpu/simd.h"
 
-void LEVEL(attention_kernels)(struct kernels *k); /* attention.c: attention, kv_write, kv_copy */
-void
-    LEVEL(rows_kernels)(struct kernels *k); /* rows.c: add_rmsnorm, rope, silu_mul, add, round_to */
+void LEVEL(kernels)(struct kernels *k); /* level.c: all of them, and the numerics' name */
+
+/* attention.c: attention, kv_write, kv_copy */
+void LEVEL(attention_kernels)(struct kernels *k);
+/* linear.c: linear, logprobs, logprobs_top, and the width of the panels */
+void LEVEL(linear_kernels)(struct kernels *k);
+/* rows.c: add_rmsnorm, rope, silu_mul, add, round_to */
+void LEVEL(rows_kernels)(struct kernels *k);
 
 #endif

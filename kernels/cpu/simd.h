@@ -48,13 +48,15 @@ typedef __m512d vd;
 typedef __mmask16 vmask;
 #endif
 enum { VL = 16 };
+#define SHIFT(bits) ((unsigned)(bits))
 #else
-#define MM(op) _mm256_##op
+#define MM(op)      _mm256_##op
 typedef __m256 vf;     /* VL floats */
 typedef __m256i vi;    /* VL int32 */
 typedef __m256d vd;    /* VL / 2 doubles */
 typedef __m256i vmask; /* which of VL lanes */
 enum { VL = 8 };
+#define SHIFT(bits) (bits)
 #endif
 
 /* ---- Memory; no address needs alignment ---- */
@@ -193,6 +195,16 @@ INLINE vi vand_i(vi a, vi b)
 #endif
 }
 
+INLINE vi vshift_left(vi a, const int bits)
+{
+    return MM(slli_epi32)(a, SHIFT(bits));
+}
+
+INLINE vi vshift_right(vi a, const int bits) /* filled with zeros */
+{
+    return MM(srli_epi32)(a, SHIFT(bits));
+}
+
 INLINE vf vfloat(vi a) /* the value */
 {
     return MM(cvtepi32_ps)(a);
@@ -246,7 +258,7 @@ INLINE vi vload_u8(const void *p)
 
 INLINE vf vload_bf16(const void *p)
 {
-    return vf_of_bits(MM(slli_epi32)(vload_u16(p), 16));
+    return vf_of_bits(vshift_left(vload_u16(p), 16));
 }
 
 /* Exact; a NaN becomes quiet. */
@@ -281,6 +293,15 @@ INLINE unsigned vgreater(vf a, vf b)
 #endif
 }
 
+INLINE unsigned vreaches(vf a, vf b) /* a[i] >= b[i] */
+{
+#if SIMD_BITS == 512
+    return (unsigned)MM(cmp_ps_mask)(a, b, 29);
+#else
+    return (unsigned)MM(movemask_ps)(MM(cmp_ps)(a, b, 29));
+#endif
+}
+
 INLINE unsigned vequal(vf a, vf b)
 {
 #if SIMD_BITS == 512
@@ -288,6 +309,36 @@ INLINE unsigned vequal(vf a, vf b)
 #else
     return (unsigned)MM(movemask_ps)(MM(cmp_ps)(a, b, 0));
 #endif
+}
+
+/* Half the lanes as doubles. */
+INLINE vd vlow(vf a)
+{
+#if SIMD_BITS == 512
+    return MM(cvtps_pd)(MM(castps512_ps256)(a));
+#else
+    return MM(cvtps_pd)(MM(castps256_ps128)(a));
+#endif
+}
+
+INLINE vd vhigh(vf a)
+{
+#if SIMD_BITS == 512
+    return MM(cvtps_pd)(MM(extractf32x8_ps)(a, 1));
+#else
+    return MM(cvtps_pd)(MM(extractf128_ps)(a, 1));
+#endif
+}
+
+/* Neighbours first. */
+INLINE double vsum_d(vd a)
+{
+    double v[VL / 2];
+    MM(storeu_pd)(v, a);
+    for (int n = VL / 4; n > 0; n /= 2)
+        for (int i = 0; i < n; i++)
+            v[i] = v[2 * i] + v[2 * i + 1];
+    return v[0];
 }
 
 /* e^x within 2 units in the last place (tests/kernels measures it), also where the result is

@@ -73,6 +73,15 @@ static float *aligned_floats(const struct bench *b, size_t n)
     return ret;
 }
 
+static struct weight packed(const struct bench *b, const struct weight *w)
+{
+    struct weight ret = *w;
+    struct error err;
+    if (b->k.weight_pack(b->k.dev, &ret, &err) < 0)
+        abort();
+    return ret;
+}
+
 static void run_linear(const struct kernels *k, const struct operands *o, int turn)
 {
     (void)turn;
@@ -91,17 +100,15 @@ static void bench_linear(const struct bench *b, enum format f, int T, int N, int
     if (!strstr(name, b->pattern))
         return;
     o.weights = mem_alloc((size_t)o.n_weights, sizeof *o.weights);
-    for (int i = 0; i < o.n_weights; i++) {
-        o.weights[i] = i ? o.weights[0] : random_weight(f, N, K);
-        if (i)
-            o.weights[i].data = (char *)memcpy(mem_alloc((size_t)bytes + 2, 1) + 2,
-                                               o.weights[0].data, (size_t)bytes);
-    }
+    struct weight file = random_weight(f, N, K);
+    for (int i = 0; i < o.n_weights; i++)
+        o.weights[i] = packed(b, &file);
     o.x = aligned_floats(b, (size_t)T * (size_t)K);
     o.y = aligned_floats(b, (size_t)T * (size_t)N);
     measure(b, name, T > 1 ? flops : 0, T > 1 ? 0 : bytes * o.n_weights, run_linear, &o);
     for (int i = 0; i < o.n_weights; i++)
-        weight_drop(&o.weights[i]);
+        b->k.weight_free(b->k.dev, &o.weights[i]);
+    weight_drop(&file);
     free(o.weights);
     b->k.buffer_free(b->k.dev, o.x);
     b->k.buffer_free(b->k.dev, o.y);
@@ -119,7 +126,7 @@ static void bench_logprobs(const struct bench *b, enum format f, int T, int V, i
     snprintf(name, sizeof name, "logprobs_%s T=%d V=%d D=%d", format_info[f].name, T, V, D);
     if (!strstr(name, b->pattern))
         return;
-    struct weight head = random_weight(f, V, D);
+    struct weight file = random_weight(f, V, D), head = packed(b, &file);
     struct operands o = {.weights = &head, .T = T};
     o.x = aligned_floats(b, (size_t)T * (size_t)D);
     o.y = mem_alloc((size_t)T, sizeof(struct token_logprob));
@@ -129,7 +136,8 @@ static void bench_logprobs(const struct bench *b, enum format f, int T, int V, i
     free(o.ids);
     free(o.y);
     b->k.buffer_free(b->k.dev, o.x);
-    weight_drop(&head);
+    b->k.weight_free(b->k.dev, &head);
+    weight_drop(&file);
 }
 
 static void run_attention(const struct kernels *k, const struct operands *o, int turn)

@@ -47,6 +47,9 @@ EMULATED(simde__m512, float, 16, cvtph_ps, (__m256i a), emulated_half(LANE(uint1
 EMULATED(simde__m512, float, 16, maskz_loadu_ps, (simde__mmask16 m, const float *p),
          m >> i & 1 ? p[i] : 0)
 
+EMULATED(simde__m512d, double, 8, cvtps_pd, (__m256 a), (double)LANE(float, a, i))
+EMULATED(__m256, float, 8, extractf32x8_ps, (simde__m512 a, int half), LANE(float, a, 8 * half + i))
+
 static inline void emulated_mask_storeu_ps(float *p, simde__mmask16 m, simde__m512 v)
 {
     for (int i = 0; i < 16; i++)
@@ -63,14 +66,18 @@ static inline void emulated_mask_storeu_ps(float *p, simde__mmask16 m, simde__m5
 #undef simde_mm512_cvtph_ps
 #undef simde_mm512_maskz_loadu_ps
 #undef simde_mm512_mask_storeu_ps
-#define simde_mm512_cvtepi32_ps    emulated_cvtepi32_ps
-#define simde_mm512_cvtps_epi32    emulated_cvtps_epi32
-#define simde_mm512_srai_epi32     emulated_srai_epi32
-#define simde_mm512_cvtepi8_epi32  emulated_cvtepi8_epi32
-#define simde_mm512_cvtepu8_epi32  emulated_cvtepu8_epi32
-#define simde_mm512_cvtepu16_epi32 emulated_cvtepu16_epi32
-#define simde_mm512_cvtph_ps       emulated_cvtph_ps
-#define simde_mm512_maskz_loadu_ps emulated_maskz_loadu_ps
-#define simde_mm512_mask_storeu_ps emulated_mask_storeu_ps
+#undef simde_mm512_cvtps_pd
+#undef simde_mm512_extractf32x8_ps
+#define simde_mm512_cvtepi32_ps     emulated_cvtepi32_ps
+#define simde_mm512_cvtps_epi32     emulated_cvtps_epi32
+#define simde_mm512_srai_epi32      emulated_srai_epi32
+#define simde_mm512_cvtepi8_epi32   emulated_cvtepi8_epi32
+#define simde_mm512_cvtepu8_epi32   emulated_cvtepu8_epi32
+#define simde_mm512_cvtepu16_epi32  emulated_cvtepu16_epi32
+#define simde_mm512_cvtph_ps        emulated_cvtph_ps
+#define simde_mm512_maskz_loadu_ps  emulated_maskz_loadu_ps
+#define simde_mm512_mask_storeu_ps  emulated_mask_storeu_ps
+#define simde_mm512_cvtps_pd        emulated_cvtps_pd
+#define simde_mm512_extractf32x8_ps emulated_extractf32x8_ps
 
 #endif

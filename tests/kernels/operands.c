@@ -78,6 +78,33 @@ void floats_free(float *x)
     free(x - FLOATS_BEFORE);
 }
 
+static void put_u16(uint8_t *p, uint16_t h)
+{
+    p[0] = (uint8_t)(h & 255);
+    p[1] = (uint8_t)(h >> 8);
+}
+
+/* Where a block's f16 scales stand in it; -1: it has one. */
+static const struct {
+    int d, m;
+} scales_at[FORMAT_COUNT] = {
+    [FORMAT_Q8_0] = {0, -1}, [FORMAT_Q4_0] = {0, -1},   [FORMAT_Q4_1] = {0, 2},
+    [FORMAT_Q5_0] = {0, -1}, [FORMAT_Q5_1] = {0, 2},    [FORMAT_Q4_K] = {0, 2},
+    [FORMAT_Q5_K] = {0, 2},  [FORMAT_Q6_K] = {208, -1},
+};
+
+/* A format that is only read: any bytes are codes, the scales are of the size of a model's. */
+static void random_blocks(enum format f, uint8_t *p, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        p[i] = (uint8_t)random_below(256);
+    for (size_t b = 0; b < bytes; b += (size_t)format_info[f].block_bytes) {
+        put_u16(p + b + scales_at[f].d, f16_from_f32(random_float() * 0.02f));
+        if (scales_at[f].m >= 0)
+            put_u16(p + b + scales_at[f].m, f16_from_f32(random_float() * 0.1f));
+    }
+}
+
 struct weight random_weight(enum format f, int64_t rows, int64_t cols)
 {
     size_t row_bytes = format_row_bytes(f, cols);
@@ -88,7 +115,10 @@ struct weight random_weight(enum format f, int64_t rows, int64_t cols)
         float magnitude = r % 5 == 3 ? 50 : r % 5 == 4 ? 0.01f : 1;
         for (int64_t i = 0; i < cols; i++)
             row[i] = random_float() * magnitude;
-        if (format_from_f32(f, row, cols, data + 2 + (size_t)r * row_bytes, &err) < 0)
+        int e = format_from_f32(f, row, cols, data + 2 + (size_t)r * row_bytes, &err);
+        if (e == E_UNSUPPORTED)
+            random_blocks(f, (uint8_t *)data + 2 + (size_t)r * row_bytes, row_bytes);
+        else if (e < 0)
             abort();
     }
     floats_free(row);
@@ -108,12 +138,6 @@ static uint16_t finite_code(enum format f, uint32_t code)
     return isfinite(x) ? h : (uint16_t)(h & 0x83ff);
 }
 
-static void put_u16(uint8_t *p, uint16_t h)
-{
-    p[0] = (uint8_t)(h & 255);
-    p[1] = (uint8_t)(h >> 8);
-}
-
 void weight_all_codes(struct weight *w)
 {
     uint8_t *p = (uint8_t *)(uintptr_t)w->data;
@@ -129,8 +153,8 @@ void weight_all_codes(struct weight *w)
     for (size_t i = 0; i < bytes; i++)
         p[i] = (uint8_t)(i + i / 251);
     for (size_t i = 0; i < bytes; i += block) {
-        put_u16(p + i, finite_code(FORMAT_F16, random_below(65536)));
-        if (w->format == FORMAT_Q4_1)
-            put_u16(p + i + 2, finite_code(FORMAT_F16, random_below(65536)));
+        put_u16(p + i + scales_at[w->format].d, finite_code(FORMAT_F16, random_below(65536)));
+        if (scales_at[w->format].m >= 0)
+            put_u16(p + i + scales_at[w->format].m, finite_code(FORMAT_F16, random_below(65536)));
     }
 }

@@ -5,10 +5,11 @@
  *     test_kernels --bench[=WORD]  times those whose name holds WORD, beside measured peaks
  *     test_kernels --threads=N     before --bench: with N threads instead of one a core
  *
- * A level (ref, avx2) is checked two ways. Closeness: each value lies within an error bound that
- * follows from the length of its sum and the magnitudes of its operands, not from experience.
- * Invariance: a row's bits are the same alone, among other rows, in other chunks, with other
- * threads. A failure prints seed, shape, first differing index and both values. */
+ * A level (ref, avx2, avx512, and emulated: the AVX-512 sources on any processor) is checked two
+ * ways. Closeness: each value lies within an error bound that follows from the length of its sum
+ * and the magnitudes of its operands, not from experience. Invariance: a row's bits are the same
+ * alone, among other rows, in other chunks, with other threads. A failure prints seed, shape, first
+ * differing index and both values. */
 #include <limits.h>
 #include <time.h>
 
@@ -18,20 +19,46 @@
 #include "tests/kernels/compare.h"
 #include "tests/kernels/story.h"
 
+#ifdef ASSAY_EMULATED
+void emulated_kernels(struct kernels *k);
+#endif
+
 static const double U = 0x1p-24; /* half a unit in the last place: one rounding of 1 */
 
 /* ---- The operations as the checks call them ---- */
 
 static struct level {
-    const char *name;
+    const char *name, *numerics;
     unsigned features;
-    struct pool *pools[3]; /* 1, 2 and 3 threads */
+    void (*emulated)(
+        struct kernels *k); /* puts the level into a table: it runs without its features */
+    struct pool *pools[3];  /* 1, 2 and 3 threads */
     struct kernels k[3];
-} levels[] = {{.name = "ref"}, {.name = "avx2", .features = CPU_AVX2}};
+} levels[] = {
+    {.name = "ref", .numerics = "cpu-ref-1"},
+    {.name = "avx2", .numerics = "cpu-avx2-2", .features = CPU_AVX2},
+    {.name = "avx512", .numerics = "cpu-avx512-1", .features = CPU_AVX2 | CPU_AVX512},
+#ifdef ASSAY_EMULATED
+    {.name = "emulated",
+     .numerics = "cpu-avx512-1",
+     .features = CPU_AVX2,
+     .emulated = emulated_kernels},
+#endif
+};
 
 enum { N_LEVELS = sizeof levels / sizeof *levels };
 
 static const struct kernels *ref = &levels[0].k[0];
+
+/* This machine has the level. */
+static bool level_here(const struct level *l)
+{
+    return (cpu_features() & l->features) == l->features;
+}
+
+#define FOR_LEVELS(l)                                                                              \
+    for (struct level *l = levels; l < levels + N_LEVELS; l++)                                     \
+        if (level_here(l) && tool_begin(l->name))
 
 static void levels_open(void)
 {
@@ -39,6 +66,8 @@ static void levels_open(void)
         for (int t = 0; t < 3; t++) {
             levels[i].pools[t] = pool_new(t + 1);
             levels[i].k[t] = kernels_cpu(levels[i].features, levels[i].pools[t]);
+            if (levels[i].emulated && level_here(&levels[i]))
+                levels[i].emulated(&levels[i].k[t]);
         }
 }
 
@@ -51,27 +80,27 @@ static void levels_close(void)
         }
 }
 
-/* The levels that this machine has; ref first. */
-static int levels_here(void)
+/* The weight as the level wants it: to be given back by its first table's weight_free. */
+static struct weight packed(const struct level *l, const struct weight *w)
 {
-    int n = 1;
-    while (n < N_LEVELS && (cpu_features() & levels[n].features))
-        n++;
-    return n;
+    struct weight ret = *w;
+    struct error e = {0};
+    EXPECT_OK(l->k[0].weight_pack(l->k[0].dev, &ret, &e), &e);
+    return ret;
 }
 
-#define FOR_LEVELS(l)                                                                              \
-    for (struct level *l = levels; l < levels + levels_here(); l++)                                \
-        if (tool_begin(l->name))
+static void unpack(const struct level *l, struct weight *w)
+{
+    l->k[0].weight_free(l->k[0].dev, w);
+}
 
 /* ---- linear ---- */
 
-/* The bound of a dot product in 8 lanes: each of a lane's K/8 additions and the 3 of the lanes
- * rounds a partial sum that is no larger than sum |x||w|; the bias and the reference's own
- * rounding add two. */
+/* The bound of a dot product: each of K additions rounds a partial sum that is no larger than
+ * sum |x||w|; the bias and the reference's own rounding add two. */
 static double bound_of_dot(int64_t K, double magnitude)
 {
-    return ((double)(K + 7) / 8 + 5) * U * magnitude + 1e-44 * (double)K;
+    return ((double)K + 2) * U * magnitude + 1e-44 * (double)K;
 }
 
 /* bounds[T, N] for y = x w^T + bias. */
@@ -128,9 +157,11 @@ static void linear_shape(enum format f, int T, int N, int K, bool biased)
     {
         tool_shape("linear %s T=%d N=%d K=%d%s", format_info[f].name, T, N, K,
                    biased ? " bias" : "");
-        l->k[1].linear(l->k[1].dev, got, x, &w, b, T);
+        struct weight own = packed(l, &w);
+        l->k[1].linear(l->k[1].dev, got, x, &own, b, T);
         tool_close(want, got, (size_t)T * (size_t)N, bounds);
-        linear_invariance(l, got, x, &w, b, T);
+        linear_invariance(l, got, x, &own, b, T);
+        unpack(l, &own);
     }
     free(bounds);
     floats_free(x);
@@ -142,60 +173,75 @@ static void linear_shape(enum format f, int T, int N, int K, bool biased)
 
 static void linear(void)
 {
-    static const struct {
+    static const struct shape {
         int T, N, K;
     } any[] = {{0, 3, 5},    {1, 1, 1},     {1, 5, 7},    {2, 3, 9},    {3, 4, 8},
                {4, 9, 31},   {5, 2, 33},    {7, 13, 100}, {70, 6, 172}, {73, 5, 67},
                {10, 70, 64}, {2, 37, 803},  {6, 5, 1601}, {76, 9, 770}, {1, 130, 95},
-               {150, 3, 40}, {8, 35, 1601}, {5, 34, 900}, {4, 7, 1000}, {16, 33, 777}},
+               {200, 3, 40}, {8, 35, 1601}, {5, 34, 900}, {4, 7, 1000}, {16, 33, 777}},
       blocks[] = {{0, 3, 32},   {1, 1, 32},   {1, 7, 64},   {2, 2, 96},   {3, 5, 160},
                   {4, 4, 64},   {5, 37, 64},  {70, 6, 96},  {73, 3, 64},  {2, 35, 800},
-                  {7, 9, 1568}, {1, 130, 96}, {76, 2, 832}, {8, 35, 800}, {6, 33, 1600},
-                  {5, 34, 864}, {4, 7, 1024}};
+                  {7, 9, 1568}, {1, 130, 96}, {76, 2, 832}, {8, 35, 800}, {3, 103, 1600},
+                  {5, 34, 864}, {4, 7, 1024}},
+      supers[] = {{0, 3, 256}, {1, 1, 256},   {1, 130, 512}, {2, 37, 256}, {3, 67, 768},
+                  {4, 4, 512}, {13, 34, 256}, {70, 3, 1024}, {7, 9, 1280}};
     for (int f = 0; f < FORMAT_COUNT; f++) {
-        bool blocked = format_info[f].block > 1;
-        size_t n = blocked ? sizeof blocks / sizeof *blocks : sizeof any / sizeof *any;
-        for (size_t i = 0; i < n; i++)
-            linear_shape((enum format)f, blocked ? blocks[i].T : any[i].T,
-                         blocked ? blocks[i].N : any[i].N, blocked ? blocks[i].K : any[i].K, i & 1);
+        int block = format_info[f].block;
+        size_t n = block == 1    ? sizeof any / sizeof *any
+                   : block == 32 ? sizeof blocks / sizeof *blocks
+                                 : sizeof supers / sizeof *supers;
+        for (size_t i = 0; i < n; i++) {
+            struct shape s = block == 1 ? any[i] : block == 32 ? blocks[i] : supers[i];
+            linear_shape((enum format)f, s.T, s.N, s.K, i & 1);
+        }
     }
 }
 
 /* A unit vector reads one weight out: every path multiplies exactly the reference's floats, for
  * every code of every format. */
-static void weights_exact(enum format f, int T)
+static void weights_exact(const struct level *l, enum format f, int T)
 {
     enum { N = 66, K = 1024 };
-    static float rows[N][K], x[3][K], got[3][N];
+    static float rows[N][K], x[4][K], got[4][N];
     struct weight w = random_weight(f, N, K);
     weight_all_codes(&w);
     for (int n = 0; n < N; n++)
         weight_row_to_f32(&w, n, rows[n]);
+    struct weight own = packed(l, &w);
+    const struct kernels *fast = &l->k[0];
     for (int k = 0; k < K; k++) {
         memset(x, 0, sizeof x);
         for (int t = 0; t < T; t++)
             x[t][(k + 7 * t) % K] = 1;
-        const struct kernels *fast = &levels[levels_here() - 1].k[0];
-        fast->linear(fast->dev, got[0], x[0], &w, NULL, T);
+        fast->linear(fast->dev, got[0], x[0], &own, NULL, T);
         for (int t = 0; t < T; t++)
             for (int n = 0; n < N; n++) {
                 float want = rows[n][(k + 7 * t) % K];
-                if (got[t][n] != want)
-                    return tool_fail("row %d, k=%d is %.9g, not %.9g", n, (k + 7 * t) % K,
-                                     (double)got[t][n], (double)want);
+                if (got[t][n] != want) {
+                    tool_fail("row %d, k=%d is %.9g, not %.9g", n, (k + 7 * t) % K,
+                              (double)got[t][n], (double)want);
+                    k = K;
+                    n = N;
+                    t = T;
+                }
             }
     }
+    unpack(l, &own);
     weight_drop(&w);
 }
 
 static void weights(void)
 {
-    tool_begin(levels[levels_here() - 1].name);
-    for (int f = 0; f < FORMAT_COUNT; f++)
-        for (int T = 1; T <= 3; T += 2) {
-            tool_shape("weights %s T=%d", format_info[f].name, T);
-            weights_exact((enum format)f, T);
-        }
+    FOR_LEVELS(l)
+    {
+        if (l == levels)
+            continue;
+        for (int f = 0; f < FORMAT_COUNT; f++)
+            for (int T = 1; T <= 4; T++) {
+                tool_shape("weights %s T=%d", format_info[f].name, T);
+                weights_exact(l, (enum format)f, T);
+            }
+    }
 }
 
 /* A NaN or an infinity stays in its own row or column. */
@@ -209,7 +255,9 @@ static void linear_not_finite(void)
     FOR_LEVELS(l)
     {
         tool_shape("linear with NaN and infinity");
-        l->k[1].linear(l->k[1].dev, y, x, &w, NULL, T);
+        struct weight own = packed(l, &w);
+        l->k[1].linear(l->k[1].dev, y, x, &own, NULL, T);
+        unpack(l, &own);
         for (int t = 0; t < T; t++)
             for (int n = 0; n < N; n++) {
                 float v = y[t * N + n];
@@ -429,7 +477,7 @@ static void round_to(void)
 
 static void embed_and_gather(void)
 {
-    enum { D = 96, V = 11, T = 5 };
+    enum { D = 256, V = 11, T = 5 };
     static const int32_t tokens[T] = {10, 0, 3, 3, 7};
     float *x = floats(T * D), *y = floats(T * D);
     for (int f = 0; f < FORMAT_COUNT; f++) {
@@ -711,18 +759,20 @@ static void logprobs_shape(enum format f, int T, int V, int D)
     FOR_LEVELS(l)
     {
         tool_shape("logprobs %s T=%d V=%d D=%d", format_info[f].name, T, V, D);
-        l->k[1].logprobs(l->k[1].dev, got, x, &head, targets, T);
+        struct weight own = packed(l, &head);
+        l->k[1].logprobs(l->k[1].dev, got, x, &own, targets, T);
         logprobs_close(want, got, logits, (size_t)V, T, bounds);
         for (size_t t = 0; t < n; t++)
-            l->k[0].logprobs(l->k[0].dev, other + t, x + t * (size_t)D, &head, targets + t, 1);
+            l->k[0].logprobs(l->k[0].dev, other + t, x + t * (size_t)D, &own, targets + t, 1);
         if (!same_logprobs(got, other, n))
             tool_fail("a row alone has other bits");
         size_t cut = n / 3;
-        l->k[2].logprobs(l->k[2].dev, other, x, &head, targets, (int)cut);
-        l->k[2].logprobs(l->k[2].dev, other + cut, x + cut * (size_t)D, &head, targets + cut,
+        l->k[2].logprobs(l->k[2].dev, other, x, &own, targets, (int)cut);
+        l->k[2].logprobs(l->k[2].dev, other + cut, x + cut * (size_t)D, &own, targets + cut,
                          T - (int)cut);
         if (!same_logprobs(got, other, n))
             tool_fail("cut after row %zu has other bits", cut);
+        unpack(l, &own);
     }
     free(bounds);
     free(targets);
@@ -749,7 +799,7 @@ static void logprobs_edges(void)
 {
     enum { V = 700, D = 8, T = 4 };
     float *rows = tame_floats(V * D, 1), x[T * D] = {0};
-    struct weight head = {FORMAT_F32, V, D, rows, NULL};
+    struct weight file = {FORMAT_F32, V, D, rows, NULL};
     for (int i = 0; i < D; i++) {
         rows[300 * D + i] = rows[517 * D + i] = rows[41 * D + i] = 2;
         x[i] = 1;                        /* row 0: a tie */
@@ -763,6 +813,7 @@ static void logprobs_edges(void)
     {
         struct token_logprob r[T];
         tool_shape("logprobs with ties and NaN");
+        struct weight head = packed(l, &file);
         x[0] = 0; /* 41, 300 and 517 tie again; 5 is NaN everywhere */
         l->k[1].logprobs(l->k[1].dev, r, x, &head, (const int32_t[]){300, 6, 1, 2}, T);
         EXPECT_INT(r[0].argmax, 41);
@@ -776,10 +827,13 @@ static void logprobs_edges(void)
         EXPECT(top[0].token == 41 && top[1].token == 300 && top[2].token == 517);
         EXPECT(top[4].token == 0 && top[7].token == 3);
         EXPECT(top[8].token == -1 && isnan(top[8].logprob));
+        unpack(l, &head);
         rows[5 * D] = 0;
+        head = packed(l, &file);
         l->k[1].logprobs(l->k[1].dev, r, x, &head, (const int32_t[]){300, 6, 1, -1}, 2);
         EXPECT(r[0].logprob == r[0].argmax_logprob && r[0].logprob < -log(2));
         EXPECT_NEAR(r[1].logprob, -log(V), 1e-6);
+        unpack(l, &head);
         rows[5 * D] = NAN;
     }
     floats_free(rows);
@@ -841,19 +895,21 @@ static void logprobs_top_shape(enum format f, int T, int V, int D, int k)
     FOR_LEVELS(l)
     {
         tool_shape("logprobs_top %s T=%d V=%d D=%d k=%d", format_info[f].name, T, V, D, k);
-        l->k[0].linear(l->k[0].dev, logits, x, &head, NULL, T);
-        l->k[1].logprobs(l->k[1].dev, want, x, &head, targets, T);
-        l->k[2].logprobs_top(l->k[2].dev, got, top, k, x, &head, targets, T);
+        struct weight own = packed(l, &head);
+        l->k[0].linear(l->k[0].dev, logits, x, &own, NULL, T);
+        l->k[1].logprobs(l->k[1].dev, want, x, &own, targets, T);
+        l->k[2].logprobs_top(l->k[2].dev, got, top, k, x, &own, targets, T);
         if (!same_logprobs(want, got, (size_t)T))
             tool_fail("not the bits of logprobs");
         top_close(got, top, k, logits, V, T);
         for (int t = 0; t < T; t++)
-            l->k[t % 2].logprobs_top(l->k[t % 2].dev, got, other + t * k, k, x + t * D, &head,
+            l->k[t % 2].logprobs_top(l->k[t % 2].dev, got, other + t * k, k, x + t * D, &own,
                                      targets + t, 1);
         for (size_t i = 0; i < n_top; i++)
             if (top[i].token != other[i].token ||
                 memcmp(&top[i].logprob, &other[i].logprob, sizeof top->logprob) != 0)
                 tool_fail("place %zu has other bits for a row alone", i);
+        unpack(l, &own);
     }
     free(targets);
     free(want);
@@ -882,6 +938,7 @@ static void memory_and_pack(void)
     {
         const struct kernels *k = &l->k[0];
         struct error e = {0};
+        static const char blocks[4 * 2 * 34];
         void *p = k->buffer_new(k->dev, 1000);
         EXPECT(p && ((uintptr_t)p & 63) == 0);
         k->to_device(k->dev, p, "words", 6);
@@ -891,7 +948,7 @@ static void memory_and_pack(void)
         k->buffer_free(k->dev, p);
         k->buffer_free(k->dev, NULL);
         EXPECT(k->buffer_new(k->dev, SIZE_MAX - 10) == NULL);
-        struct weight w = {FORMAT_Q8_0, 4, 64, "", NULL};
+        struct weight w = {FORMAT_Q8_0, 4, 64, blocks, NULL};
         EXPECT_OK(k->weight_pack(k->dev, &w, &e), &e);
         k->weight_free(k->dev, &w);
         w.cols = 65;
@@ -903,11 +960,22 @@ static void memory_and_pack(void)
 
 static void levels_differ(void)
 {
-    EXPECT_Z(levels[0].k[0].numerics, "cpu-ref-1");
-    if (levels_here() == 1)
-        snprintf(check_skip, sizeof check_skip, "this processor has no AVX2");
-    else
-        EXPECT_Z(levels[1].k[0].numerics, "cpu-avx2-2");
+    FOR_LEVELS(l)
+    {
+        EXPECT_Z(l->k[0].numerics, l->numerics);
+    }
+    struct buf absent = {0};
+    for (const struct level *l = levels; l < levels + N_LEVELS; l++)
+        if (!level_here(l))
+            buf_printf(&absent, "%s%s", absent.n ? ", " : "this processor does not have ", l->name);
+#ifndef ASSAY_EMULATED
+    buf_printf(&absent, "%s",
+               absent.n ? "; AVX-512 is not emulated: libsimde-dev was not found"
+                        : "AVX-512 is not emulated: libsimde-dev was not found");
+#endif
+    if (absent.n)
+        printf("# %s\n", absent.p);
+    buf_free(&absent);
 }
 
 static int usage(const char *word)
