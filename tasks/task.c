@@ -58,11 +58,11 @@ static int open_eval(struct task *t, const struct task_options *o, struct error 
         return error_set(err, E_INPUT, "%s: task \"%s\" needs a test_split or a validation_split",
                          t->file, t->info.name);
     t->eval = arena_alloc(&t->arena, sizeof *t->eval);
+    document_function *process;
     int r = data_open(t, o, name, t->eval, err);
     if (r == 0)
-        r = find_process(t, task_setting(t, "process_docs"), "process_docs", &t->eval->process,
-                         err);
-    return r;
+        r = find_process(t, task_setting(t, "process_docs"), "process_docs", &process, err);
+    return r < 0 ? r : docs_process(t->eval, &t->arena, process, err);
 }
 
 /* The split that few-shot examples come from: fewshot_split, training, validation, test. */
@@ -105,10 +105,13 @@ static int open_pool(struct task *t, const struct task_options *o, struct error 
         else
             r = data_open(t, o, name, t->pool, err);
         bool own = split && dict_get(config, "process_docs");
+        document_function *process = NULL;
         if (r == 0)
             r = find_process(
                 t, own ? dict_get(config, "process_docs") : task_setting(t, "process_docs"),
-                own ? "fewshot_config" : "process_docs", &t->pool->process, err);
+                own ? "fewshot_config" : "process_docs", &process, err);
+        if (r == 0 && !(shared && process == t->pool->process))
+            r = docs_process(t->pool, &t->arena, process, err);
         if (r == 0 && !shared && strcmp(t->pool->split, name) != 0)
             s->without_self = strcmp(t->pool->split, t->eval->split) == 0;
     }
