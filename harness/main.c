@@ -18,6 +18,7 @@ static const struct {
     {"show", cmd_show, "one sample: prompt, answers, scores, of one or two models"},
     {"bench", cmd_bench, "how fast a model runs on this machine, beside what the machine could do"},
     {"score", cmd_score, "score recorded outputs, without a model"},
+    {"tasks", cmd_tasks, "tasks check DIR: which task files load, and why others do not"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 

@@ -2,11 +2,8 @@
  * parsed when it is selected. Where lm-evaluation-harness' rules are odd, its order is kept:
  * within a folder the first file in path order defines a name, and a later folder overrides an
  * earlier one; the built-in catalog comes first. */
-#include <dirent.h>
-#include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "tasks/config.h"
@@ -14,7 +11,6 @@
 #include "tasks/task.h"
 
 enum {
-    MAX_FOLDERS = 32, /* one inside the other */
     MAX_GROUPS = 16,
     MAX_REFS = 20000, /* groups that hold one group several times multiply */
 };
@@ -102,51 +98,19 @@ static void add_file(struct catalog *c, const char *path, int root)
         add_tags(c, &h, root);
 }
 
-struct paths {
-    const char **items;
-    size_t n, cap;
-};
+static int add_folder(struct catalog *c, const char *folder, int root, struct error *err)
+{
+    const char *const *files;
+    size_t n;
+    int r = library_files(c->library, folder, &files, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        add_file(c, files[i], root);
+    return r;
+}
 
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* The *.yaml files below a folder; links to folders are not followed. */
-static int find_files(struct arena *a, const char *folder, int depth, struct paths *ret,
-                      struct error *err)
-{
-    DIR *dir = opendir(folder);
-    if (!dir)
-        return error_set(err, depth ? E_IO : E_USAGE, "cannot look for tasks in \"%s\": %s", folder,
-                         strerror(errno));
-    struct dirent *d;
-    int r = 0;
-    while (r == 0 && (d = readdir(dir))) {
-        size_t n = strlen(d->d_name);
-        struct stat st;
-        if (d->d_name[0] == '.' || strcmp(d->d_name, "__pycache__") == 0)
-            continue;
-        const char *path = path_join(a, folder, d->d_name);
-        if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
-            r = depth < MAX_FOLDERS ? find_files(a, path, depth + 1, ret, err) : 0;
-        else if (n > 5 && strcmp(d->d_name + n - 5, ".yaml") == 0)
-            *ARRAY_PUSH(ret) = path;
-    }
-    closedir(dir);
-    return r;
-}
-
-static int add_folder(struct catalog *c, const char *folder, int root, struct error *err)
-{
-    struct paths files = {0};
-    int r = find_files(c->arena, folder, 0, &files, err);
-    if (r == 0 && files.n)
-        qsort(files.items, files.n, sizeof *files.items, compare_names);
-    for (size_t i = 0; r == 0 && i < files.n; i++)
-        add_file(c, files.items[i], root);
-    free(files.items);
-    return r;
 }
 
 int catalog_open(const char *const *include_paths, int n_include_paths, struct catalog **ret,
@@ -176,6 +140,11 @@ void catalog_close(struct catalog *c)
     free(c->refs.items);
     library_free(c->library);
     free(c);
+}
+
+struct library *catalog_library(struct catalog *c)
+{
+    return c->library;
 }
 
 /* ---- selecting ---- */

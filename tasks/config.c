@@ -457,23 +457,64 @@ static int parse_max_gen_toks(struct task *t, const struct value *kwargs, struct
     return 0;
 }
 
+/* Keys that a server or transformers would take and that the local engine has not: without effect
+ * where decoding is greedy, and a slip where it is not. */
 static int check_generation_keys(struct task *t, const struct value *kwargs, struct error *err)
 {
-    static const char *const names[] = {"until",      "max_gen_toks", "max_new_tokens",
-                                        "max_tokens", "do_sample",    "max_completion_tokens",
-                                        "temperature"};
+    static const char *const names[] = {
+        "until",     "max_gen_toks", "max_new_tokens",        "max_tokens",
+        "do_sample", "temperature",  "max_completion_tokens", "top_k",
+        "top_p",     "min_p",        "repetition_penalty",    "seed"};
     for (size_t i = 0; i < kwargs->dict.n; i++) {
         const struct value *key = kwargs->dict.entries[i].key;
         if (key_is_one_of(key, names, sizeof names / sizeof *names))
             continue;
         if (t->sampling.temperature > 0)
             return error_set(err, E_UNSUPPORTED,
-                             "%s: generation_kwargs: %.*s is not supported with "
-                             "a temperature; there are until, max_gen_toks, "
-                             "do_sample and temperature",
+                             "%s: generation_kwargs: %.*s is not supported with a temperature; "
+                             "there are until, max_gen_toks, do_sample, temperature, top_k, top_p, "
+                             "min_p, repetition_penalty and seed",
                              task_where(t, "generation_kwargs"), STR_ARG(key->s));
         task_note(t, "generation_kwargs: %.*s has no effect on greedy decoding", STR_ARG(key->s));
     }
+    return 0;
+}
+
+static int wrong_sampling(struct task *t, const char *what, struct error *err)
+{
+    return error_set(err, E_INPUT, "%s: generation_kwargs: %s", task_where(t, "generation_kwargs"),
+                     what);
+}
+
+/* Where do_sample is not said, a temperature above 0 says it, as in lm-evaluation-harness. */
+static int parse_sampling(struct task *t, const struct value *kwargs, struct error *err)
+{
+    struct sampling *s = &t->sampling;
+    const char *where = task_where(t, "generation_kwargs");
+    int64_t top_k;
+    bool do_sample;
+    int r = 0;
+    if ((r = dict_float(kwargs, "temperature", 0, where, &s->temperature, err)) < 0 ||
+        (r = dict_float(kwargs, "top_p", 1, where, &s->top_p, err)) < 0 ||
+        (r = dict_float(kwargs, "min_p", 0, where, &s->min_p, err)) < 0 ||
+        (r = dict_float(kwargs, "repetition_penalty", 1, where, &s->repetition_penalty, err)) < 0 ||
+        (r = dict_int(kwargs, "top_k", 0, where, &top_k, err)) < 0 ||
+        (r = dict_int(kwargs, "seed", 0, where, &s->seed, err)) < 0 ||
+        (r = dict_bool(kwargs, "do_sample", true, where, &do_sample, err)) < 0)
+        return r;
+    if (s->temperature < 0 || s->temperature > 1000)
+        return wrong_sampling(t, "temperature must be from 0 (greedy) to 1000", err);
+    if (!(s->top_p > 0 && s->top_p <= 1) || !(s->min_p >= 0 && s->min_p <= 1))
+        return wrong_sampling(t, "top_p must be above 0 and at most 1, min_p from 0 to 1", err);
+    if (!(s->repetition_penalty > 0 && s->repetition_penalty <= 1000))
+        return wrong_sampling(t, "repetition_penalty must be above 0 (1: none)", err);
+    if (top_k < -1 || top_k > INT32_MAX)
+        return wrong_sampling(t, "top_k must be a number of tokens (0 or -1: all)", err);
+    s->top_k = top_k < 0 ? 0 : (int)top_k;
+    if (!do_sample)
+        s->temperature = 0;
+    if (s->temperature == 0) /* what only a draw reads is no part of a greedy task */
+        *s = (struct sampling){.repetition_penalty = s->repetition_penalty};
     return 0;
 }
 
@@ -482,7 +523,6 @@ static int parse_generation(struct task *t, const struct task_options *o, struct
     const struct value *kwargs = task_setting(t, "generation_kwargs");
     const char *where = task_where(t, "generation_kwargs");
     struct str *delimiter = arena_alloc(&t->arena, sizeof *delimiter);
-    bool do_sample;
     int r = 0;
     *delimiter = t->fewshot_delimiter;
     t->until = delimiter;
@@ -493,12 +533,8 @@ static int parse_generation(struct task *t, const struct task_options *o, struct
         if ((r = need_text_keys(kwargs, where, "generation_kwargs", err)) < 0 ||
             (until && (r = parse_until(t, until, err)) < 0) ||
             (r = parse_max_gen_toks(t, kwargs, err)) < 0 ||
-            (r = dict_float(kwargs, "temperature", 0, where, &t->sampling.temperature, err)) < 0 ||
-            (r = dict_bool(kwargs, "do_sample", true, where, &do_sample, err)) < 0)
-            return r;
-        if (!do_sample)
-            t->sampling.temperature = 0;
-        if ((r = check_generation_keys(t, kwargs, err)) < 0)
+            (r = parse_sampling(t, kwargs, err)) < 0 ||
+            (r = check_generation_keys(t, kwargs, err)) < 0)
             return r;
     }
     if (o->max_gen_toks > 0)

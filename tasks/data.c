@@ -447,6 +447,34 @@ int docs_process(struct docs *d, struct arena *arena, document_function *process
     return function_drops(process) ? choose_rows(d, arena, err) : 0;
 }
 
+int docs_keep(struct docs *d, struct arena *arena, const struct where *where, struct error *err)
+{
+    int64_t n = dataset_rows(d->data), kept = 0;
+    int64_t *rows = arena_array(arena, (size_t)n, sizeof *rows);
+    struct arena a = {0};
+    int r = docs_process(d, arena, NULL, err);
+    for (int64_t i = 0; i < n && r >= 0; i++) {
+        const struct value *row;
+        struct arena_mark m = arena_mark(&a);
+        r = dataset_row(d->data, &a, i, &row, err);
+        if (r == 0 && (r = where_keeps(where, row, err)) < 0)
+            r = error_prefix(err, "%s: ", dataset_where(d->data, &a, i));
+        if (r > 0)
+            rows[kept++] = i;
+        arena_reset(&a, m);
+    }
+    if (r >= 0 && kept == 0)
+        r = error_set(err, E_INPUT, "%s: none of the %lld rows has \"%.*s\" in its field \"%.*s\"",
+                      dataset_where(d->data, &a, 0), (long long)n, STR_ARG(where->value),
+                      STR_ARG(where->field));
+    arena_free(&a);
+    if (r < 0)
+        return r;
+    d->rows = rows;
+    d->n_rows = kept;
+    return 0;
+}
+
 int64_t docs_count(const struct docs *d)
 {
     if (d->samples)

@@ -26,6 +26,7 @@
 
 #include "tasks/dataset.h"
 #include "tasks/task_internal.h"
+#include "tasks/where.h"
 
 /* The documents of a split after process_docs, or the samples that a definition lists. */
 struct docs {
@@ -47,6 +48,9 @@ int docs_process(struct docs *d, struct arena *arena, document_function *process
  * E_IO: none of them is there; the sentence names each place. */
 int data_open(struct task *t, const struct task_options *o, const char *split, struct docs *ret,
               struct error *err);
+
+/* Leaves the documents that `where` keeps. E_INPUT: a damaged row, or none is left. */
+int docs_keep(struct docs *d, struct arena *arena, const struct where *where, struct error *err);
 
 int64_t docs_count(const struct docs *d);
 /* Document i; E_INPUT with "FILE:LINE: ..." */

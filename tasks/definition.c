@@ -1,14 +1,19 @@
 #include "tasks/definition.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/embedded.h"
 #include "base/file.h"
 #include "base/yaml.h"
 #include "tasks/config.h"
+#include "tasks/python.h"
 
 enum {
     MAX_INCLUDES = 32, /* one inside the other */
+    MAX_FOLDERS = 32,
     MAX_DEFINITION = 16 << 20,
 };
 
@@ -28,6 +33,7 @@ struct library {
         size_t n, cap;
     } sources;
     struct value *by_path; /* path -> index of its source */
+    struct python *python;
 };
 
 /* The files that are being included, innermost first. */
@@ -40,6 +46,7 @@ struct library *library_new(void)
 {
     struct library *l = mem_alloc(1, sizeof *l);
     l->by_path = value_dict(&l->arena);
+    l->python = python_new();
     return l;
 }
 
@@ -48,6 +55,7 @@ void library_free(struct library *l)
     if (!l)
         return;
     free(l->sources.items);
+    python_free(l->python);
     arena_free(&l->arena);
     free(l);
 }
@@ -134,6 +142,8 @@ static int own_keys(struct library *l, const char *path, struct value **ret, str
         r = config_check_keys(v, path, err);
         if (r < 0)
             return r;
+        if (!is_builtin(path))
+            python_resolve(l->python, path, v);
         l->sources.items[i].parsed = v;
     }
     *ret = l->sources.items[i].parsed;
@@ -430,4 +440,62 @@ static int heading_load(struct library *l, const char *path, const struct chain 
 int heading_read(struct library *l, const char *path, struct heading *ret, struct error *err)
 {
     return heading_load(l, path, NULL, ret, err);
+}
+
+/* ---- folders ---- */
+
+struct paths {
+    const char **items;
+    size_t n, cap;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The *.yaml files below a folder; links to folders are not followed. */
+static int find_files(struct arena *a, const char *folder, int depth, struct paths *ret,
+                      struct error *err)
+{
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return error_set(err, depth ? E_IO : E_USAGE, "cannot look for tasks in \"%s\": %s", folder,
+                         strerror(errno));
+    struct dirent *d;
+    int r = 0;
+    while (r == 0 && (d = readdir(dir))) {
+        size_t n = strlen(d->d_name);
+        struct stat st;
+        if (d->d_name[0] == '.' || strcmp(d->d_name, "__pycache__") == 0)
+            continue;
+        const char *path = path_join(a, folder, d->d_name);
+        if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+            r = depth < MAX_FOLDERS ? find_files(a, path, depth + 1, ret, err) : 0;
+        else if (n > 5 && strcmp(d->d_name + n - 5, ".yaml") == 0)
+            *ARRAY_PUSH(ret) = path;
+    }
+    closedir(dir);
+    return r;
+}
+
+int library_files(struct library *l, const char *folder, const char *const **ret, size_t *n,
+                  struct error *err)
+{
+    struct paths files = {0};
+    int r = find_files(&l->arena, folder, 0, &files, err);
+    if (r == 0 && files.n)
+        qsort(files.items, files.n, sizeof *files.items, compare_names);
+    const char **list = arena_array(&l->arena, files.n + 1, sizeof *list);
+    for (size_t i = 0; i < files.n; i++)
+        list[i] = files.items[i];
+    free(files.items);
+    *ret = list;
+    *n = files.n;
+    return r;
+}
+
+struct python *library_python(struct library *l)
+{
+    return l->python;
 }

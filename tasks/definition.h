@@ -31,6 +31,13 @@ struct arena *library_arena(struct library *l);
 /* Names of the built-in files; NULL ends the list. */
 const char *library_builtin(int i);
 
+/* The *.yaml files below a folder, in the order of their paths; links to folders are not followed.
+ * E_USAGE: there is no such folder. */
+int library_files(struct library *l, const char *folder, const char *const **ret, size_t *n,
+                  struct error *err);
+
+struct python *library_python(struct library *l); /* the functions that its files name */
+
 /* E_IO: it cannot be read. E_INPUT: not YAML, no dict, an unknown key, a cycle of includes. */
 int definition_load(struct library *l, const char *path, struct definition *ret, struct error *err);
 
@@ -44,5 +51,9 @@ struct definition definition_merge(struct arena *a, struct definition base, stru
 /* "FILE:LINE" of a key of the definition, or "FILE" when the key is absent. */
 const char *definition_where(struct arena *a, const struct value *config,
                              const struct value *sources, const char *key, const char *file);
+
+/* The library that a catalog reads from. */
+struct catalog;
+struct library *catalog_library(struct catalog *c);
 
 #endif

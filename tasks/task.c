@@ -31,38 +31,51 @@ static const char *text_or_null(struct task *t, const struct value *v)
 
 /* ---- documents ---- */
 
-static int find_process(struct task *t, const struct value *v, const char *key,
-                        document_function **ret, struct error *err)
+/* Has the documents put through what a process_docs names; `d` NULL: only looks whether it is
+ * there. */
+static int set_process(struct task *t, const struct value *v, const char *key, struct docs *d,
+                       struct error *err)
 {
     const char *name = function_name(v);
-    *ret = NULL;
+    struct where where;
     if (!v || v->type == VALUE_NONE)
-        return 0;
-    *ret = name ? function_find("process_docs", name) : NULL;
-    if (*ret)
-        return 0;
+        return d ? docs_process(d, &t->arena, NULL, err) : 0;
+    if (name && where_parse(name, &where))
+        return d ? docs_keep(d, &t->arena, &where, err) : 0;
+    document_function *process = name ? function_find("process_docs", name) : NULL;
+    if (process)
+        return d ? docs_process(d, &t->arena, process, err) : 0;
     struct str text = value_tostr(&t->arena, v);
     return error_set(err, E_UNSUPPORTED,
                      "%s: process_docs: \"%.*s\" is Python code, which assay does not run; the "
-                     "built-in functions here are %s",
+                     "built-in functions here are assay.where(FIELD=VALUE), %s",
                      task_where(t, key), STR_ARG(text), function_names(&t->arena, "process_docs"));
 }
 
-static int open_eval(struct task *t, const struct task_options *o, struct error *err)
+/* The split whose documents are asked. */
+static int need_split(struct task *t, const char **ret, struct error *err)
 {
     const struct value *split = task_setting(t, "test_split");
     if (!split)
         split = task_setting(t, "validation_split");
-    const char *name = text_or_null(t, split);
-    if (!name)
-        return error_set(err, E_INPUT, "%s: task \"%s\" needs a test_split or a validation_split",
-                         t->file, t->info.name);
+    *ret = text_or_null(t, split);
+    return *ret
+               ? 0
+               : error_set(err, E_INPUT, "%s: task \"%s\" needs a test_split or a validation_split",
+                           t->file, t->info.name);
+}
+
+static int open_eval(struct task *t, const struct task_options *o, struct error *err)
+{
+    const char *name;
+    int r = need_split(t, &name, err);
+    if (r < 0)
+        return r;
     t->eval = arena_alloc(&t->arena, sizeof *t->eval);
-    document_function *process;
-    int r = data_open(t, o, name, t->eval, err);
+    r = data_open(t, o, name, t->eval, err);
     if (r == 0)
-        r = find_process(t, task_setting(t, "process_docs"), "process_docs", &process, err);
-    return r < 0 ? r : docs_process(t->eval, &t->arena, process, err);
+        r = set_process(t, task_setting(t, "process_docs"), "process_docs", t->eval, err);
+    return r;
 }
 
 /* The split that few-shot examples come from: fewshot_split, training, validation, test. */
@@ -75,6 +88,25 @@ static const char *pool_split(struct task *t, const char *fewshot_split)
     return name;
 }
 
+/* What fewshot_config says of where examples come from and how they are drawn. */
+static int check_shots(struct task *t, struct error *err)
+{
+    const struct value *config = task_setting(t, "fewshot_config");
+    const struct value *samples = dict_get(config, "samples");
+    const struct value *sampler = dict_get(config, "sampler");
+    bool known = !sampler || (sampler->type == VALUE_STR &&
+                              (str_eqz(sampler->s, "first_n") || str_eqz(sampler->s, "default")));
+    if (!known)
+        return error_set(err, E_INPUT, "%s: sampler of fewshot_config must be default or first_n",
+                         task_where(t, "fewshot_config"));
+    if (samples && samples->type != VALUE_NONE && samples->type != VALUE_LIST)
+        return error_set(err, E_UNSUPPORTED,
+                         "%s: samples of fewshot_config must be a list of documents; Python code "
+                         "is not run",
+                         task_where(t, "fewshot_config"));
+    return 0;
+}
+
 static int open_pool(struct task *t, const struct task_options *o, struct error *err)
 {
     const struct value *config = task_setting(t, "fewshot_config");
@@ -85,17 +117,11 @@ static int open_pool(struct task *t, const struct task_options *o, struct error 
     const struct value *sampler = dict_get(config, "sampler");
     struct shots *s = arena_alloc(&t->arena, sizeof *s);
     bool first_n = sampler && sampler->type == VALUE_STR && str_eqz(sampler->s, "first_n");
-    if (sampler && !first_n && !(sampler->type == VALUE_STR && str_eqz(sampler->s, "default")))
-        return error_set(err, E_INPUT, "%s: sampler of fewshot_config must be default or first_n",
-                         task_where(t, "fewshot_config"));
+    int r = check_shots(t, err);
+    if (r < 0)
+        return r;
     t->pool = arena_alloc(&t->arena, sizeof *t->pool);
-    int r = 0;
     if (!split && samples && samples->type != VALUE_NONE) {
-        if (samples->type != VALUE_LIST)
-            return error_set(err, E_UNSUPPORTED,
-                             "%s: samples of fewshot_config must be a list of "
-                             "documents; Python code is not run",
-                             task_where(t, "fewshot_config"));
         t->pool->samples = samples;
     } else {
         const char *name = pool_split(t, split);
@@ -105,13 +131,10 @@ static int open_pool(struct task *t, const struct task_options *o, struct error 
         else
             r = data_open(t, o, name, t->pool, err);
         bool own = split && dict_get(config, "process_docs");
-        document_function *process = NULL;
-        if (r == 0)
-            r = find_process(
+        if (r == 0 && (own || !shared))
+            r = set_process(
                 t, own ? dict_get(config, "process_docs") : task_setting(t, "process_docs"),
-                own ? "fewshot_config" : "process_docs", &process, err);
-        if (r == 0 && !(shared && process == t->pool->process))
-            r = docs_process(t->pool, &t->arena, process, err);
+                own ? "fewshot_config" : "process_docs", t->pool, err);
         if (r == 0 && !shared && strcmp(t->pool->split, name) != 0)
             s->without_self = strcmp(t->pool->split, t->eval->split) == 0;
     }
@@ -270,11 +293,8 @@ static int open_parts(struct task *t, const struct task_options *o, struct error
     return scoring_open(t, err);
 }
 
-int task_open(const struct task_ref *ref, const struct task_options *o, struct task **ret,
-              struct error *err)
+static struct task *task_new(const struct task_ref *ref)
 {
-    if (ref->is_group)
-        return error_set(err, E_USAGE, "\"%s\" is a group; its members are the tasks", ref->name);
     struct task *t = mem_alloc(1, sizeof *t);
     struct task_ref *own = arena_alloc(&t->arena, sizeof *own);
     *own = *ref; /* the definition is copied, so that the catalog need not stay open */
@@ -282,12 +302,43 @@ int task_open(const struct task_ref *ref, const struct task_options *o, struct t
     own->sources = value_clone(&t->arena, ref->sources);
     t->ref = own;
     t->file = arena_printf(&t->arena, "%s", ref->file);
+    return t;
+}
+
+int task_open(const struct task_ref *ref, const struct task_options *o, struct task **ret,
+              struct error *err)
+{
+    if (ref->is_group)
+        return error_set(err, E_USAGE, "\"%s\" is a group; its members are the tasks", ref->name);
+    struct task *t = task_new(ref);
     int r = open_parts(t, o, err);
     t->ref = NULL;
     if (r < 0)
         task_close(t);
     else
         *ret = t;
+    return r;
+}
+
+static int verify_parts(struct task *t, struct error *err)
+{
+    const struct value *shots = task_setting(t, "fewshot_config");
+    const struct task_options o = {.num_fewshot = -1};
+    const char *split;
+    int r = 0;
+    if ((r = config_parse(t, t->ref, &o, err)) < 0 || (r = need_split(t, &split, err)) < 0 ||
+        (r = set_process(t, task_setting(t, "process_docs"), "process_docs", NULL, err)) < 0 ||
+        (r = set_process(t, dict_get(shots, "process_docs"), "fewshot_config", NULL, err)) < 0 ||
+        (r = check_shots(t, err)) < 0 || (r = compile_fields(t, NULL, err)) < 0)
+        return r;
+    return scoring_open(t, err);
+}
+
+int task_verify(const struct task_ref *ref, struct error *err)
+{
+    struct task *t = task_new(ref);
+    int r = verify_parts(t, err);
+    task_close(t);
     return r;
 }
 

@@ -83,6 +83,9 @@ struct task_options {
 
 struct task;
 
+/* Everything that task_open checks and that needs no data. */
+int task_verify(const struct task_ref *ref, struct error *err);
+
 struct task_info {
     const char *name, *alias;
     const char *version;   /* metadata.version, as text */

@@ -91,7 +91,8 @@ int field_compile(struct arena *a, enum field_role role, const char *key, const 
     int r = 0;
     if (function_name(v)) {
         r = compile_function(a, f, v, err);
-    } else if (v->type == VALUE_STR && dict_gets(sample, v->s)) {
+    } else if (v->type == VALUE_STR &&
+               (dict_gets(sample, v->s) || (!sample && role != FIELD_PLAIN && is_name(v->s)))) {
         f->kind = FIELD_COLUMN;
         f->column = arena_copy(a, v->s.p, v->s.n);
     } else if (v->type == VALUE_STR && role != FIELD_PLAIN && is_name(v->s)) {

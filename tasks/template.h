@@ -23,7 +23,8 @@ struct field;
  * of the key `key`. A text that is the name of a column of `sample`, a document of the evaluation
  * split, is that column; a single word that is none is an error, except of FIELD_PLAIN; any other
  * text is a Jinja template. `has_choices`: doc_to_choice is given.
- * *ret is NULL when v is NULL or none. `where` ("FILE:LINE") starts errors. Lives in `a`. */
+ * `sample` NULL: there is no data, and a word counts as a column. *ret is NULL when v is NULL or
+ * none. `where` ("FILE:LINE") starts errors. Lives in `a`. */
 int field_compile(struct arena *a, enum field_role role, const char *key, const struct value *v,
                   const struct value *sample, bool has_choices, const char *where,
                   struct field **ret, struct error *err);
