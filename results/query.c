@@ -108,6 +108,7 @@ static void read_evaluation(struct arena *a, sqlite3_stmt *st, void *item)
     e.num_fewshot = sqlite3_column_int(st, c++);
     e.fewshot_seed = sqlite3_column_int64(st, c++);
     e.fewshot_as_multiturn = sqlite3_column_int(st, c++) != 0;
+    e.source = sqlite3_column_int64(st, c++);
     e.n_docs = sqlite3_column_int64(st, c++);
     e.n_samples = sqlite3_column_int64(st, c++);
     e.n_failed = sqlite3_column_int64(st, c++);
@@ -119,7 +120,7 @@ static const char select_evaluations[] =
     "SELECT e.id, e.hash, m.label, m.path, m.hash, m.numerics, m.format, m.quant, t.name, t.alias, "
     "t.version, t.hash, t.data_hash, t.output_type, x.text, e.chat_template_hash, "
     "e.system_instruction, e.created, e.last_used, m.n_params, m.max_length, e.num_fewshot, "
-    "e.fewshot_seed, e.fewshot_as_multiturn, t.n_docs, "
+    "e.fewshot_seed, e.fewshot_as_multiturn, e.source, t.n_docs, "
     "(SELECT count(*) FROM samples s WHERE s.evaluation = e.id), "
     "(SELECT count(*) FROM samples s WHERE s.evaluation = e.id AND s.error IS NOT NULL), "
     "(SELECT max(n_eval) FROM aggregates g WHERE g.evaluation = e.id) "

@@ -22,6 +22,7 @@ struct evaluation_line {
     const char *chat_template_hash; /* "": none applied */
     bool fewshot_as_multiturn;
     const char *system_instruction;
+    int64_t source;    /* the evaluation whose responses it scores again; 0: the model was asked */
     int64_t n_docs;    /* documents in the split */
     int64_t n_samples; /* documents that have a sample */
     int64_t n_failed;  /* of them, with an error instead of scores */
@@ -110,5 +111,22 @@ int query_sample(struct store *s, struct arena *a, int64_t evaluation, int64_t d
 typedef int sample_visitor(void *arg, const struct sample_view *sample, struct error *err);
 int query_samples(struct store *s, int64_t evaluation, int64_t n_eval, sample_visitor *visit,
                   void *arg, struct error *err);
+
+/* ---- recorded answers, to be scored again ---- */
+
+struct recorded {
+    int64_t sample, doc_id;
+    struct str doc_json;
+    struct request_row *requests; /* what scoring reads: prompt (see below), continuation,
+                                     response, logprob_nats, is_greedy, unconditional, idx */
+    int n_requests;
+};
+
+/* The next samples of an evaluation that were answered, up to `max` with a doc_id above `after`, in
+ * the order of documents; those that the evaluation `without` has a sample of are passed over.
+ * `prompts`: with the prompts, which are long. */
+int query_recorded(struct store *s, struct arena *a, int64_t evaluation, int64_t without,
+                   int64_t after, int max, bool prompts, struct recorded **ret, int *n,
+                   struct error *err);
 
 #endif

@@ -47,6 +47,7 @@ struct evaluation {
     const char *system_instruction; /* "" */
     const char *config_json;        /* the merged definition */
     int64_t n_docs;                 /* documents in the split */
+    int64_t source; /* the evaluation whose responses it scores again; 0: the model was asked */
 };
 
 /* Finds it by hash or inserts it; *id is its row. What is known about its model and task (the
@@ -90,6 +91,8 @@ struct score_row {
 
 struct sample_row {
     int64_t doc_id;
+    int64_t recorded; /* a stored sample whose document and requests are taken over, with all that
+                         is known of them; doc_json and requests are not read then. 0: none */
     struct str doc_json; /* stored once by hash */
     struct str target;
     const char *error; /* NULL: none; else why it could not be answered or scored */

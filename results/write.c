@@ -120,11 +120,12 @@ static int write_evaluation(struct store *s, const struct evaluation *e, int64_t
         return r;
     r = store_run(s,
                   "INSERT INTO evaluations (hash, model, task, num_fewshot, fewshot_seed, "
-                  "chat_template_hash, fewshot_as_multiturn, system_instruction, created, "
-                  "last_used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, " NOW ", " NOW ")",
-                  NULL, err, "ziiiizis", e->hash, model, task, (int64_t)e->num_fewshot,
+                  "chat_template_hash, fewshot_as_multiturn, system_instruction, source, created, "
+                  "last_used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, " NOW ", " NOW ")",
+                  NULL, err, "ziiiizisr", e->hash, model, task, (int64_t)e->num_fewshot,
                   e->fewshot_seed, or_empty(e->chat_template_hash),
-                  (int64_t)e->fewshot_as_multiturn, str_of(or_empty(e->system_instruction)));
+                  (int64_t)e->fewshot_as_multiturn, str_of(or_empty(e->system_instruction)),
+                  e->source);
     *id = store_added(s);
     return r;
 }
@@ -288,6 +289,37 @@ static int add_scores(struct store *s, int64_t sample, const struct sample_row *
     return 0;
 }
 
+/* The requests of a stored sample, as they are. */
+static int copy_requests(struct store *s, int64_t sample, int64_t recorded, struct error *err)
+{
+#define REQUEST_COLUMNS                                                                            \
+    "position, idx, unconditional, prompt, continuation, response, logprob, is_greedy, n_chars, "  \
+    "n_bytes, n_tokens_prompt, n_tokens_scored, n_tokens_generated, n_truncated, time_ns, "        \
+    "finish, prompt_tokens, tokens"
+    int r = store_run(s,
+                      "INSERT INTO requests (sample, " REQUEST_COLUMNS
+                      ") SELECT ?, " REQUEST_COLUMNS " FROM requests WHERE sample = ?",
+                      NULL, err, "ii", sample, recorded);
+    if (r == 0)
+        r = store_run(s,
+                      "INSERT INTO token_logprobs (sample, position, place, token, logprob, top) "
+                      "SELECT ?, position, place, token, logprob, top FROM token_logprobs "
+                      "WHERE sample = ?",
+                      NULL, err, "ii", sample, recorded);
+    return r;
+}
+
+static int sample_document(struct store *s, const struct sample_row *row, int64_t *doc,
+                           struct error *err)
+{
+    if (!row->recorded)
+        return intern_text(s, row->doc_json, doc, err);
+    int r = store_run(s, "SELECT doc FROM samples WHERE id = ?", doc, err, "i", row->recorded);
+    return r == 0 ? error_set(err, E_INPUT, "the store \"%s\" has no sample %lld to take over",
+                              s->sql.path, (long long)row->recorded)
+                  : (r < 0 ? r : 0);
+}
+
 static int write_sample(struct store *s, int64_t evaluation, const struct sample_row *row,
                         struct error *err)
 {
@@ -300,7 +332,7 @@ static int write_sample(struct store *s, int64_t evaluation, const struct sample
         r = store_run(s, "DELETE FROM aggregates WHERE evaluation = ? AND n_eval > ?", NULL, err,
                       "ii", evaluation, row->doc_id);
     if (r == 0)
-        r = intern_text(s, row->doc_json, &doc, err);
+        r = sample_document(s, row, &doc, err);
     if (r < 0)
         return r;
     struct str filtered = row->filtered_json.n ? row->filtered_json : STR("{}");
@@ -310,9 +342,11 @@ static int write_sample(struct store *s, int64_t evaluation, const struct sample
                   NULL, err, "iiissz", evaluation, row->doc_id, doc, row->target, filtered,
                   row->error);
     int64_t sample = store_added(s);
-    if (r == 0)
+    if (r == 0 && row->recorded)
+        r = copy_requests(s, sample, row->recorded, err);
+    else if (r == 0)
         r = add_requests(s, sample, row, err);
-    if (r == 0)
+    if (r == 0 && !row->recorded)
         r = add_tokens(s, sample, row, err);
     return r < 0 ? r : add_scores(s, sample, row, err);
 }

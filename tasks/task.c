@@ -207,14 +207,16 @@ static int try_first(struct task *t, const struct value *doc, struct error *err)
 
 static int document_error(const struct task *t, struct arena *a, int64_t doc_id, struct error *err)
 {
+    if (!t->eval)
+        return error_prefix(err, "task \"%s\", document %lld: ", t->info.name, (long long)doc_id);
     return error_prefix(err, "task \"%s\", document %lld (%s): ", t->info.name, (long long)doc_id,
                         docs_where(t->eval, a, doc_id));
 }
 
-static int prepare_fields(struct task *t, struct error *err)
+static int prepare_fields(struct task *t, const struct value *recorded, struct error *err)
 {
-    const struct value *sample;
-    int r = docs_get(t->eval, &t->arena, 0, &sample, err);
+    const struct value *sample = recorded;
+    int r = recorded ? 0 : docs_get(t->eval, &t->arena, 0, &sample, err);
     if (r < 0)
         return error_prefix(err, "task \"%s\": ", t->info.name);
     if ((r = compile_fields(t, sample, err)) < 0)
@@ -227,7 +229,7 @@ static int prepare_fields(struct task *t, struct error *err)
 
 static void set_counts(struct task *t, double limit)
 {
-    int64_t n = docs_count(t->eval);
+    int64_t n = t->eval ? docs_count(t->eval) : 0;
     double want = limit < 0 ? (double)n : limit < 1 ? ceil((double)n * limit) : floor(limit);
     t->info.n_docs = n;
     t->info.n_eval = want < (double)n ? (int64_t)want : n;
@@ -256,6 +258,9 @@ static void set_hashes(struct task *t)
         hasher_add(h, &t->max_gen_toks, sizeof t->max_gen_toks);
     hasher_end(h, hex);
     t->info.task_hash = arena_printf(&t->arena, "%s", hex);
+    t->info.data_hash = "";
+    if (!t->eval)
+        return;
     h = hasher_new();
     dataset_hash(t->eval->data, h);
     if (t->pool && t->pool->data && t->pool->data != t->eval->data)
@@ -278,9 +283,12 @@ static int open_parts(struct task *t, const struct task_options *o, struct error
 {
     int r = 0;
     set_options(t, o);
-    if ((r = config_parse(t, t->ref, o, err)) < 0 || (r = open_eval(t, o, err)) < 0 ||
-        (t->info.num_fewshot > 0 && (r = open_pool(t, o, err)) < 0) ||
-        (r = prepare_fields(t, err)) < 0)
+    if ((r = config_parse(t, t->ref, o, err)) < 0)
+        return r;
+    if (!o->recorded && ((r = open_eval(t, o, err)) < 0 ||
+                         (t->info.num_fewshot > 0 && (r = open_pool(t, o, err)) < 0)))
+        return r;
+    if ((r = prepare_fields(t, o->recorded, err)) < 0)
         return r;
     if (t->no_system)
         task_note(t,
@@ -381,6 +389,13 @@ int task_ask(struct task *t, struct arena *a, int64_t doc_id, struct asked *ret,
     if ((r = docs_get(t->eval, a, doc_id, &doc, err)) < 0)
         return error_prefix(err, "task \"%s\", document %lld: ", t->info.name, (long long)doc_id);
     r = prompt_build(t, a, doc, doc_id, shots, ret, err);
+    return r < 0 ? document_error(t, a, doc_id, err) : 0;
+}
+
+int task_ask_again(const struct task *t, struct arena *a, const struct value *doc, int64_t doc_id,
+                   struct asked *ret, struct error *err)
+{
+    int r = prompt_build(t, a, doc, doc_id, NULL, ret, err);
     return r < 0 ? document_error(t, a, doc_id, err) : 0;
 }
 

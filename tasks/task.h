@@ -76,7 +76,10 @@ struct task_options {
     chat_renderer *chat;            /* NULL: no --apply_chat_template */
     void *chat_arg;
     bool fewshot_as_multiturn;
-    int max_gen_toks;       /* 0: as the task says */
+    int max_gen_toks; /* 0: as the task says */
+    /* To score recorded answers: one of their documents, instead of the data. No data is opened;
+     * task_ask_again() takes the place of task_ask(), and n_docs is 0. NULL: open the data. */
+    const struct value *recorded;
     bool allow_unsandboxed; /* run model-written code without bubblewrap */
     int n_workers;          /* model-written programs run at once; 0: one a core */
 };
@@ -124,6 +127,11 @@ struct asked {
 /* Documents must be asked in ascending order: few-shot draws form one stream over them. Skipping
  * is cheap (`ret` NULL only advances); going back starts the stream anew. Result in `a`. */
 int task_ask(struct task *t, struct arena *a, int64_t doc_id, struct asked *ret, struct error *err);
+
+/* A recorded document asked again, with the few-shot examples left out and no chat template: for
+ * scoring, and to see whether the requests are still the same. Thread-safe. Result in `a`. */
+int task_ask_again(const struct task *t, struct arena *a, const struct value *doc, int64_t doc_id,
+                   struct asked *ret, struct error *err);
 
 /* One score of one document. The aggregate of a metric is a function of its (value, weight, parts)
  * over the documents: metrics/metric.h has the table. */

@@ -65,6 +65,7 @@ static void ask_model(struct arena *a, const char *kind, struct answer answers[N
     struct model *m = NULL;
     struct engine *e = NULL;
     EXPECT_OK(model_open(path, FORMAT_COUNT, pool, &m, &err), &err);
+    EXPECT_OK(model_pack(m, &k, &err), &err);
     EXPECT_OK(engine_open(m, &k, &o, &e, &err), &err);
     for (int i = 0; i < N_DOCS; i++) {
         answers[i] = (struct answer){.r = r[i], .V = m->vocab};
