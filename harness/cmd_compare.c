@@ -12,7 +12,7 @@
 
 static struct {
     const char *db, *task;
-    bool divergence, json;
+    bool divergence, similarity, json;
 } o = {.db = "assay.db"};
 
 static const struct option compare_options[] = {
@@ -20,6 +20,8 @@ static const struct option compare_options[] = {
     {OPTION_STR, 't', "task", "NAME", &o.task, "only this task [all that both answered]"},
     {OPTION_FLAG, 0, "divergence", NULL, &o.divergence,
      "only how far B's distribution over tokens moved from A's"},
+    {OPTION_FLAG, 0, "similarity", NULL, &o.similarity,
+     "only how like A's answers B's are: ROUGE, BLEU, chrF"},
     {OPTION_FLAG, 0, "json", NULL, &o.json, "print the table as JSON"},
     {OPTION_END, 0, NULL, NULL, NULL, NULL},
 };
@@ -188,6 +190,18 @@ static int compare_tokens(struct store *s, struct arena *a, const struct strings
     return 0;
 }
 
+static int compare_answers(struct store *s, struct arena *a, const struct strings *names,
+                           struct error *err)
+{
+    struct similarity_list list;
+    int r = similarity_models(s, a, names->items[0], names->items[1], o.task, &list, err);
+    if (r < 0)
+        return r;
+    similarity_print(&list, o.json);
+    print_notes(list.notes, list.n_notes);
+    return 0;
+}
+
 int cmd_compare(int argc, char **argv, struct error *err)
 {
     static struct strings names;
@@ -198,11 +212,16 @@ int cmd_compare(int argc, char **argv, struct error *err)
         return r < 0 ? r : EXIT_DONE;
     if (names.n != 2)
         return error_set(err, E_USAGE, "give two models, the reference first: assay compare A B");
+    if (o.divergence && o.similarity)
+        return error_set(err, E_USAGE, "give one of --divergence and --similarity");
+    bool scores = !o.divergence && !o.similarity;
     r = store_open(o.db, STORE_READ, &s, err);
-    if (r == 0 && !o.divergence)
+    if (r == 0 && scores)
         r = compare_scores(s, &a, &names, err);
-    if (r == 0 && (o.divergence || !o.json))
+    if (r == 0 && (o.divergence || (scores && !o.json)))
         r = compare_tokens(s, &a, &names, err);
+    if (r == 0 && o.similarity)
+        r = compare_answers(s, &a, &names, err);
     store_close(s);
     arena_free(&a);
     free(names.items);

@@ -104,3 +104,76 @@ void divergence_print(const struct divergence_list *l, bool json)
 {
     (json ? divergence_json : divergence_text)(l);
 }
+
+/* ---- similarity ---- */
+
+static void similarity_text(const struct similarity_list *l)
+{
+    static const char *const headings[] = {
+        "Task",           ">documents",     ">same",         ">ROUGE-1",       ">95 % interval",
+        ">ROUGE-2",       ">95 % interval", ">ROUGE-L",      ">95 % interval", ">BLEU",
+        ">95 % interval", ">chrF",          ">95 % interval"};
+    struct arena a = {0};
+    struct table t;
+    table_init(&t, headings, sizeof headings / sizeof *headings);
+    for (size_t i = 0; i < l->n; i++) {
+        const struct similarity *s = &l->items[i];
+        table_cell(&t, "%s", task_text(&a, s->task_alias, s->setting));
+        table_cell(&t, "%lld", (long long)s->n);
+        table_cell(&t, "%.1f %%", 100 * (double)s->n_same / (double)s->n_answers);
+        for (int m = 0; m < SIMILARITY_METRICS; m++) {
+            const struct estimate *e = &s->metrics[m];
+            int digits = m < SIMILARITY_BLEU ? 4 : 2;
+            table_cell(&t, "%.*f", digits, e->value);
+            if (isfinite(e->low) && isfinite(e->high))
+                table_cell(&t, "%.*f .. %.*f", digits, e->low, digits, e->high);
+            else
+                table_cell(&t, "%s", "");
+        }
+    }
+    printf("What %s wrote, with what %s wrote as the reference:\n", l->model_b, l->model_a);
+    table_print(&t, false);
+    printf("STS cosine and BERTScore need an encoder, which this version does not run.\n");
+    arena_free(&a);
+}
+
+/* Names of each metric and of its interval's ends. */
+static void similarity_json(const struct similarity_list *l)
+{
+    static const char *const fixed[] = {"task",    "setting",      "model_a",
+                                        "model_b", "evaluation_a", "evaluation_b",
+                                        "n",       "n_answers",    "n_same"};
+    enum { FIXED = sizeof fixed / sizeof *fixed, ALL = FIXED + 3 * SIMILARITY_METRICS };
+    struct arena a = {0};
+    const char *headings[ALL];
+    struct table t;
+    for (int i = 0; i < FIXED; i++)
+        headings[i] = fixed[i];
+    for (int m = 0; m < SIMILARITY_METRICS; m++) {
+        headings[FIXED + 3 * m] = similarity_names[m];
+        headings[FIXED + 3 * m + 1] = arena_printf(&a, "%s_low", similarity_names[m]);
+        headings[FIXED + 3 * m + 2] = arena_printf(&a, "%s_high", similarity_names[m]);
+    }
+    table_init(&t, headings, ALL);
+    for (size_t i = 0; i < l->n; i++) {
+        const struct similarity *s = &l->items[i];
+        const char *const texts[] = {s->task, s->setting, l->model_a, l->model_b};
+        const int64_t whole[] = {s->evaluation_a, s->evaluation_b, s->n, s->n_answers, s->n_same};
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+            table_cell(&t, "%s", texts[k]);
+        for (size_t k = 0; k < sizeof whole / sizeof *whole; k++)
+            table_cell(&t, "%lld", (long long)whole[k]);
+        for (int m = 0; m < SIMILARITY_METRICS; m++) {
+            table_number(&t, s->metrics[m].value);
+            table_number(&t, s->metrics[m].low);
+            table_number(&t, s->metrics[m].high);
+        }
+    }
+    table_print(&t, true);
+    arena_free(&a);
+}
+
+void similarity_print(const struct similarity_list *l, bool json)
+{
+    (json ? similarity_json : similarity_text)(l);
+}

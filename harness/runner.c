@@ -302,7 +302,8 @@ void sample_row_fill(struct arena *a, const struct asked *q, const struct respon
     ret->scores = arena_array(a, (size_t)scored->n_scores, sizeof *ret->scores);
     for (int i = 0; i < scored->n_scores; i++) {
         const struct score *s = &scored->scores[i];
-        ret->scores[i] = (struct score_row){s->metric, s->filter, s->value, s->weight, s->parts, s->n_parts};
+        ret->scores[i] =
+            (struct score_row){s->metric, s->filter, s->value, s->weight, s->parts, s->n_parts};
     }
 }
 

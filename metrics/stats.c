@@ -157,6 +157,39 @@ struct paired_difference paired_bootstrap(const struct metric_item *a, const str
     return ret;
 }
 
+/* ---- one aggregate ---- */
+
+/* Sorts the replicates. */
+static void add_interval(struct estimate *e, double *replicates, int n)
+{
+    if (!isfinite(stats_sd(replicates, n)))
+        return; /* a replicate is not finite: there is no interval */
+    stats_sort(replicates, n);
+    e->low = percentile(replicates, n, 0.025);
+    e->high = percentile(replicates, n, 0.975);
+}
+
+struct estimate metric_bootstrap(int aggregation, const struct metric_item *items, int64_t n,
+                                 int replicates, uint64_t seed)
+{
+    enum aggregation how = (enum aggregation)aggregation;
+    struct estimate ret = {metric_value(how, items, n), NAN, NAN};
+    if (n < 2 || replicates < 2)
+        return ret;
+    struct metric_item *picked = mem_alloc((size_t)n, sizeof *picked);
+    double *d = mem_alloc((size_t)replicates, sizeof *d);
+    for (int i = 0; i < replicates; i++) {
+        struct draws draws = draws_of(seed, i);
+        for (int64_t j = 0; j < n; j++)
+            picked[j] = items[draw_below(&draws, n)];
+        d[i] = metric_value(how, picked, n);
+    }
+    add_interval(&ret, d, replicates);
+    free(picked);
+    free(d);
+    return ret;
+}
+
 /* ---- ratios over clusters ---- */
 
 /* One replicate's ratios, to[c * stride]. */
@@ -193,13 +226,7 @@ void ratio_bootstrap(const double *const *sums, int n_columns, const double *wei
     double *d = mem_alloc((size_t)replicates * (size_t)n_columns, sizeof *d);
     for (int i = 0; i < replicates; i++)
         draw_ratios(sums, n_columns, weight, n, draws_of(seed, i), d + i, replicates);
-    for (int c = 0; c < n_columns; c++) {
-        double *column = d + (size_t)c * (size_t)replicates;
-        if (!isfinite(stats_sd(column, replicates)))
-            continue; /* a replicate is not finite: there is no interval */
-        stats_sort(column, replicates);
-        ret[c].low = percentile(column, replicates, 0.025);
-        ret[c].high = percentile(column, replicates, 0.975);
-    }
+    for (int c = 0; c < n_columns; c++)
+        add_interval(&ret[c], d + (size_t)c * (size_t)replicates, replicates);
     free(d);
 }

@@ -45,13 +45,19 @@ struct paired_difference paired_bootstrap(const struct metric_item *a, const str
                                           int64_t n, int aggregation, int replicates,
                                           uint64_t seed);
 
-/* Ratios of sums over clusters (a document's tokens): for each column c the estimate is
- * sum_i sums[c][i] / sum_i weight[i]. The interval is the percentiles of a bootstrap over i, which
- * leaves a cluster's dependence as it is; all columns see the same draws. NaN ends for n < 2. */
 struct estimate {
     double value;
     double low, high; /* 95 % interval */
 };
+
+/* An aggregate (`aggregation` as above) with the percentiles of a bootstrap over items. NaN ends
+ * for n < 2, or where a replicate is not finite. */
+struct estimate metric_bootstrap(int aggregation, const struct metric_item *items, int64_t n,
+                                 int replicates, uint64_t seed);
+
+/* Ratios of sums over clusters (a document's tokens): for each column c the estimate is
+ * sum_i sums[c][i] / sum_i weight[i]. The interval is the percentiles of a bootstrap over i, which
+ * leaves a cluster's dependence as it is; all columns see the same draws. NaN ends for n < 2. */
 void ratio_bootstrap(const double *const *sums, int n_columns, const double *weight, int64_t n,
                      int replicates, uint64_t seed, struct estimate *ret);
 
