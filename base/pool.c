@@ -1,15 +1,14 @@
 #include "base/pool.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/arena.h"
+#include "base/limits.h"
 
 /* Loops come in quick succession: a model's step is hundreds of them. So whoever waits, a thread
  * for the next loop or the caller for the threads, first watches an atomic for a little while, and
@@ -125,53 +124,10 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* CPU seconds a second that the cgroup (v2) grants; a large number when it sets no limit. */
-static double cgroup_cpus(void)
-{
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (!f)
-        return 1e9;
-    double quota, period;
-    int n = fscanf(f, "%lf %lf", &quota, &period); /* "max 100000" scans no number */
-    fclose(f);
-    return n == 2 && quota > 0 && period > 0 ? quota / period : 1e9;
-}
-
-/* True where `cpu` is the first hardware thread of its core. */
-static bool first_of_core(int cpu)
-{
-    char path[96];
-    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return true;
-    int first = cpu;
-    if (fscanf(f, "%d", &first) != 1)
-        first = cpu;
-    fclose(f);
-    return first == cpu;
-}
-
-int pool_cores(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) < 0)
-        return 1;
-    int cores = 0;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        cores += CPU_ISSET((size_t)cpu, &set) && first_of_core(cpu);
-    if (cores == 0) /* only second threads of their cores are ours */
-        cores = CPU_COUNT(&set);
-    double granted = cgroup_cpus();
-    if (granted < cores)
-        cores = (int)granted;
-    return cores < 1 ? 1 : cores;
-}
-
 struct pool *pool_new(int n_threads)
 {
     struct pool *p = mem_alloc(1, sizeof *p);
-    p->n = n_threads > 0 ? n_threads : pool_cores();
+    p->n = n_threads > 0 ? n_threads : limits_cores();
     p->threads = mem_alloc((size_t)p->n, sizeof *p->threads);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->work, NULL);

@@ -53,7 +53,7 @@ static const struct option run_options[] = {
     {OPTION_STR, 0, "dtype", "TYPE", &o.dtype,
      "f32, bf16 or f16, where the model's spec has none [f32]"},
     {OPTION_SIZE, 0, "kv-memory", "SIZE", &o.kv_memory,
-     "for keys and values, as 2G [512M, or what 8,192 tokens need]"},
+     "for keys and values, as 2G [enough for 16,384 tokens]"},
     {OPTION_COUNT, 0, "token-budget", "N", &o.token_budget, "tokens computed at once [256]"},
     {OPTION_COUNT, 0, "score_threads", "N", &o.score_threads,
      "model-written programs run at once [one a core]"},

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "base/json.h"
-#include "base/pool.h"
+#include "base/limits.h"
 #include "base/utf8.h"
 #include "harness/queue.h"
 
@@ -399,7 +399,7 @@ int runner_run(struct backend *b, struct store *s, struct planned *evaluations, 
         queue_push(&r->idle, i);
 
     struct thread threads[FIRST_SCORE + MAX_SCORE] = {0};
-    int n_score = o->n_score_threads > 0 ? o->n_score_threads : pool_cores();
+    int n_score = o->n_score_threads > 0 ? o->n_score_threads : limits_cores();
     n_score = n_score < MAX_SCORE ? n_score : MAX_SCORE;
     int result = start(r, threads, FIRST_SCORE + n_score, err);
     if (result == 0)

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/pool.h"
 #include "base/utf8.h"
 #include "tasks/sandbox_clock.h"
@@ -149,7 +150,7 @@ static struct {
 static void turns_set(int most)
 {
     pthread_mutex_lock(&turns.lock);
-    turns.most = most > 0 ? most : pool_cores();
+    turns.most = most > 0 ? most : limits_cores();
     pthread_cond_broadcast(&turns.freed);
     pthread_mutex_unlock(&turns.lock);
 }

@@ -6,8 +6,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "backends/local/foresee.h"
 #include "backends/local/sample.h"
 #include "backends/local/waiting.h"
+#include "base/limits.h"
 
 enum { SAMPLED_ROWS = 16 }; /* rows whose logits exist at once */
 
@@ -135,21 +137,6 @@ static int pages_for(int64_t positions)
     return (int)((positions + PAGE_POSITIONS - 1) / PAGE_POSITIONS);
 }
 
-static size_t position_bytes(const struct model *m)
-{
-    return sizeof(float) * 2 * (size_t)m->n_layers * (size_t)m->n_kv_heads * (size_t)m->head_size;
-}
-
-/* Unless told, as many positions as 512 MiB hold, but enough for a prompt of any usual task, and no
- * more than 64 of the longest sequences. Memory is only used up as sequences fill it. */
-static size_t default_kv_bytes(const struct model *m, int max_length)
-{
-    size_t tokens = ((size_t)512 << 20) / position_bytes(m), most = (size_t)64 * (size_t)max_length;
-    tokens = tokens < most ? tokens : most;
-    size_t least = max_length < 8192 ? (size_t)max_length : 8192;
-    return (tokens > least ? tokens : least) * position_bytes(m);
-}
-
 int engine_open(const struct model *m, const struct kernels *k, const struct engine_options *o,
                 struct engine **ret, struct error *err)
 {
@@ -158,10 +145,10 @@ int engine_open(const struct model *m, const struct kernels *k, const struct eng
     e->k = k;
     e->o = *o;
     e->waiting.unsorted = o->no_sharing;
-    if (!e->o.kv_bytes)
-        e->o.kv_bytes = default_kv_bytes(m, o->max_length);
     e->max_pages = pages_for(o->max_length);
-    int r = buffers_open(e, err);
+    int r = e->o.kv_bytes ? 0 : foresee(m, &e->o, limits_memory(""), err);
+    if (r == 0)
+        r = buffers_open(e, err);
     if (r == 0)
         r = kvcache_open(&e->cache, k, m->n_layers, m->n_kv_heads, m->head_size,
                          pages_for((int64_t)(e->o.kv_bytes / position_bytes(m))), err);

@@ -6,10 +6,12 @@
 #include "backends/backend.h"
 #include "backends/local/chat.h"
 #include "backends/local/engine.h"
+#include "backends/local/foresee.h"
 #include "backends/local/metadata.h"
 #include "backends/local/requests.h"
 #include "backends/local/spec.h"
 #include "backends/local/speed.h"
+#include "base/limits.h"
 #include "kernels/probe.h"
 
 enum {
@@ -42,6 +44,11 @@ struct backend {
 
 /* ---- opening ---- */
 
+static int max_length(const struct backend *b)
+{
+    return b->spec.max_length ? b->spec.max_length : b->model->max_length;
+}
+
 static void fill_info(struct backend *b)
 {
     const struct model *m = b->model;
@@ -57,7 +64,7 @@ static void fill_info(struct backend *b)
         .chat_template = b->language.words->chat_template,
         .bos_text = b->language.words->bos_text,
         .eos_text = b->language.words->eos_text,
-        .max_length = b->spec.max_length ? b->spec.max_length : m->max_length,
+        .max_length = max_length(b),
         .n_params = m->n_params,
         .weight_bytes = m->weight_bytes,
     };
@@ -66,7 +73,8 @@ static void fill_info(struct backend *b)
 static int open_words(struct backend *b, struct error *err)
 {
     struct language *l = &b->language;
-    *l = (struct language){.path = b->spec.path, .dtype = b->spec.dtype};
+    *l = (struct language){
+        .path = b->spec.path, .max_length = max_length(b), .dtype = b->spec.dtype};
     int r = tokenizer_of(b->model->files, &l->tokenizer, err);
     if (r < 0)
         return r;
@@ -95,6 +103,17 @@ int backend_name(struct arena *a, const char *text, const struct backend_options
     return r;
 }
 
+static struct engine_options engine_options(const struct backend *b,
+                                            const struct backend_options *o)
+{
+    return (struct engine_options){.token_budget = o->token_budget ? o->token_budget : TOKEN_BUDGET,
+                                   .kv_bytes = o->kv_bytes,
+                                   .max_length = max_length(b),
+                                   .dtype = b->spec.dtype,
+                                   .no_sharing = o->no_sharing,
+                                   .pool = b->pool};
+}
+
 int backend_open(const char *text, const struct backend_options *options, struct backend **ret,
                  struct error *err)
 {
@@ -104,18 +123,13 @@ int backend_open(const char *text, const struct backend_options *options, struct
         goto out;
     b->pool = pool_new(options->n_threads);
     b->kernels = kernels_cpu(options->features & cpu_features(), b->pool);
-    if ((r = model_open(b->spec.path, b->spec.quant, b->pool, &b->model, err)) < 0 ||
+    if ((r = model_open(b->spec.path, b->spec.quant, b->pool, &b->model, err)) < 0)
+        goto out;
+    struct engine_options eo = engine_options(b, options);
+    if ((r = foresee(b->model, &eo, limits_memory(""), err)) < 0 ||
         (r = model_pack(b->model, &b->kernels, err)) < 0 || (r = open_words(b, err)) < 0)
         goto out;
     fill_info(b);
-    b->language.max_length = b->info.max_length;
-    struct engine_options eo = {.token_budget =
-                                    options->token_budget ? options->token_budget : TOKEN_BUDGET,
-                                .kv_bytes = options->kv_bytes,
-                                .max_length = b->info.max_length,
-                                .dtype = b->spec.dtype,
-                                .no_sharing = options->no_sharing,
-                                .pool = b->pool};
     r = engine_open(b->model, &b->kernels, &eo, &b->engine, err);
 out:
     if (r < 0)

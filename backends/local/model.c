@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/limits.h"
+
 /* ---- families ---- */
 
 /* A tensor is named by a pattern; %d is the layer. The two columns are Hugging Face and GGUF. */
@@ -401,6 +403,25 @@ static int quantize(struct load *l, struct weight *w)
     return 0;
 }
 
+/* Said before the work begins, not by the kernel's killing it half-way. */
+static int foresee_quantized(struct load *l)
+{
+    size_t bytes = 0, available = limits_memory("");
+    for (size_t i = 0; l->quant != FORMAT_COUNT && i < l->c->tensors.n; i++) {
+        const struct tensor *t = &l->c->tensors.items[i];
+        size_t row = t->n_dims == 2 ? format_row_bytes(l->quant, t->shape[1]) : 0;
+        if (t->format != l->quant && t->format != FORMAT_COUNT)
+            bytes += (size_t)t->shape[0] * row;
+    }
+    if (bytes <= available)
+        return 0;
+    return error_set(
+        l->err, E_MEMORY,
+        "not enough memory for the model \"%s\": quant=%s makes weights of %zu MiB, and "
+        "%zu MiB are free; without quant= the file is used as it is",
+        l->c->path, format_info[l->quant].name, bytes >> 20, available >> 20);
+}
+
 /* Kernels read floats at their natural alignment; a file may put them anywhere. */
 static int align(struct load *l, struct weight *w, size_t bytes)
 {
@@ -521,7 +542,7 @@ int model_open(const char *path, enum format quant, struct pool *pool, struct mo
     int r = checkpoint_open(path, &m->files, &mine);
     struct load l = {.m = m, .c = m->files, .quant = quant, .pool = pool, .err = &mine};
     if (r == 0 && (r = find_family(&l)) == 0 && (r = read_shape(&l)) == 0 &&
-        (r = read_rope(&l)) == 0)
+        (r = read_rope(&l)) == 0 && (r = foresee_quantized(&l)) == 0)
         r = read_weights(&l);
     if (r == 0) {
         m->architecture = l.family->gguf;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "backends/local/foresee.h"
 #include "base/file.h"
 #include "tests/backends/ask.h"
 #include "tests/backends/tiny_model.h"
@@ -628,6 +629,45 @@ static void memory_is_foreseen(void)
         EXPECT_ERROR(backend_submit(b, &q, 0, &err), &err, E_MEMORY, "--kv-memory");
         backend_close(b);
     }
+    struct backend_options vast = {.features = UINT_MAX, .kv_bytes = (size_t)1 << 50};
+    EXPECT_ERROR(backend_open(path, &vast, &b, &err), &err, E_MEMORY, "lower --kv-memory");
+    arena_free(&a);
+}
+
+/* What the engine takes when nobody says: less where there is less, and a sentence where nothing
+ * will do. */
+static void cache_fits_the_memory(void)
+{
+    static const struct {
+        size_t available, kv;
+        const char *words; /* of the error; NULL: none */
+    } cases[] = {
+        {(size_t)8 << 30, 16384 * POSITION_BYTES, NULL}, /* as much as serves well */
+        {(size_t)100 << 20, 16384 * POSITION_BYTES, NULL},
+        {(size_t)36 << 20, 0, NULL}, /* what is left */
+        {(size_t)20 << 20, 0, "MiB of weights"},
+    };
+    struct arena a = {0};
+    struct error err;
+    struct pool *pool = pool_new(1);
+    struct model *m = NULL;
+    const char *path = make(&a, &(struct tiny_model){.kind = "gguf-f16"});
+    EXPECT_OK(model_open(path, FORMAT_COUNT, pool, &m, &err), &err);
+    for (size_t i = 0; m && i < sizeof cases / sizeof *cases; i++) {
+        struct engine_options o = {.token_budget = 256, .max_length = 1 << 14, .pool = pool};
+        int r = foresee(m, &o, cases[i].available, &err);
+        if (cases[i].words) {
+            EXPECT_ERROR(r, &err, E_MEMORY, cases[i].words);
+            continue;
+        }
+        EXPECT_OK(r, &err);
+        if (cases[i].kv)
+            EXPECT_INT(o.kv_bytes, cases[i].kv);
+        else
+            EXPECT(o.kv_bytes >= 1024 * POSITION_BYTES && o.kv_bytes < 8192 * POSITION_BYTES);
+    }
+    model_close(m);
+    pool_free(pool);
     arena_free(&a);
 }
 
@@ -657,4 +697,5 @@ CHECK_MAIN({"formats_agree_with_transformers", formats_agree_with_transformers},
            {"truncated_at_every_byte", truncated_at_every_byte},
            {"damaged_at_any_byte", damaged_at_any_byte},
            {"tokenizer_of_another_model", tokenizer_of_another_model},
-           {"memory_is_foreseen", memory_is_foreseen}, {"clean_up", clean_up})
+           {"memory_is_foreseen", memory_is_foreseen},
+           {"cache_fits_the_memory", cache_fits_the_memory}, {"clean_up", clean_up})

@@ -1,0 +1,71 @@
+#include "backends/local/foresee.h"
+
+enum {
+    KV_POSITIONS = 16384,
+    KV_ENOUGH = 8192, /* a prompt of any usual task */
+    KV_LEAST = 1024,
+    SAMPLER_BYTES = 24,  /* a token of the vocabulary and thread: sample.c */
+    OVERHEAD = 32 << 20, /* tokenizer, tasks, rows on their way */
+};
+
+size_t position_bytes(const struct model *m)
+{
+    return sizeof(float) * 2 * (size_t)m->n_layers * (size_t)m->n_kv_heads * (size_t)m->head_size;
+}
+
+/* Rows of a step in all their shapes, logits of those that sample, and the rest of the program. */
+static size_t working_bytes(const struct model *m, const struct engine_options *o)
+{
+    size_t T = (size_t)o->token_budget, H = (size_t)m->n_heads * (size_t)m->head_size,
+           G = (size_t)m->n_kv_heads * (size_t)m->head_size, D = (size_t)m->width;
+    size_t floats = T * (2 * D + 3 * H + 2 * G + 2 * (size_t)m->hidden);
+    size_t tables = T * ((size_t)o->max_length / PAGE_POSITIONS + 1) * sizeof(int32_t);
+    size_t sampling =
+        (size_t)m->vocab * (16 * sizeof(float) + SAMPLER_BYTES * (size_t)pool_size(o->pool));
+    return floats * sizeof(float) + tables + sampling + OVERHEAD;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t choose_kv(const struct model *m, const struct engine_options *o, size_t quarter,
+                        size_t left)
+{
+    size_t position = position_bytes(m), context = (size_t)o->max_length;
+    size_t enough = least(context, KV_ENOUGH) * position;
+    size_t kv = least(least(64 * context, KV_POSITIONS) * position, quarter);
+    kv = kv > enough ? kv : enough;
+    if (kv > left && left >= least(context, KV_LEAST) * position)
+        kv = left;
+    return kv;
+}
+
+static double mib(size_t bytes)
+{
+    return (double)bytes / 0x1p20;
+}
+
+int foresee(const struct model *m, struct engine_options *o, size_t available, struct error *err)
+{
+    size_t working = working_bytes(m, o), fixed = m->weight_bytes + working;
+    size_t left = available > fixed ? available - fixed : 0;
+    bool chosen = o->kv_bytes == 0;
+    if (chosen)
+        o->kv_bytes = choose_kv(m, o, available / 4, left);
+    if (o->kv_bytes <= left)
+        return 0;
+    return error_set(
+        err, E_MEMORY,
+        "not enough memory for the model \"%s\": %.0f MiB of weights, %.0f MiB of keys "
+        "and values and %.0f MiB to work with (%d tokens at once) do not fit into the "
+        "%.0f MiB that are free; %s",
+        m->files->path, mib(m->weight_bytes), mib(o->kv_bytes), mib(working), o->token_budget,
+        mib(available),
+        left == 0 ? "quant=q8_0 behind the model makes its weights smaller, "
+                    "--token-budget a step"
+        : chosen  ? "a smaller --kv-memory holds shorter prompts only; "
+                    "quant=q8_0 behind the model makes its weights smaller"
+                  : "lower --kv-memory");
+}
