@@ -4,8 +4,8 @@
 
 #include "base/embedded.h"
 #include "base/file.h"
-#include "base/utf8.h"
 #include "metrics/metric.h"
+#include "results/html.h"
 #include "results/report_data.h"
 #include "results/store_sql.h"
 
@@ -26,27 +26,9 @@ struct page {
 
 /* ---- text ---- */
 
-/* Any bytes as HTML text: escaped, and what is no text (broken UTF-8, control characters that
- * HTML forbids) as the replacement character. */
 static void text(struct page *p, struct str s)
 {
-    for (size_t i = 0; i < s.n;) {
-        size_t from = i;
-        int32_t c = utf8_next(s, &i);
-        bool bad = c < 0 || (c < 32 && c != '\n' && c != '\t') || (c >= 127 && c < 160);
-        if (c == '&')
-            buf_puts(&p->b, "&amp;");
-        else if (c == '<')
-            buf_puts(&p->b, "&lt;");
-        else if (c == '>')
-            buf_puts(&p->b, "&gt;");
-        else if (c == '"')
-            buf_puts(&p->b, "&quot;");
-        else if (bad)
-            buf_puts(&p->b, c == '\r' ? "" : "\xef\xbf\xbd");
-        else
-            buf_add(&p->b, s.p + from, i - from);
-    }
+    html_text(&p->b, s);
 }
 
 static void textz(struct page *p, const char *z)
@@ -512,6 +494,18 @@ static int flips(struct page *p, const struct report_model *m, struct error *err
     return r;
 }
 
+static int besides_scores(struct page *p, int i, struct error *err)
+{
+    const char *const *given = p->o->models;
+    const char *reference = given ? given[0] : p->report.models[0].name;
+    const char *model = given ? given[i] : p->report.models[i].name;
+    struct error why;
+    int r = html_pair(p->s, &p->b, reference, model, p->o->task, &why);
+    if (r == E_INPUT && p->report.models[i].not_compared)
+        return 0; /* the page says why */
+    return r < 0 ? error_set(err, why.code, "%s", why.msg) : 0;
+}
+
 static int comparisons(struct page *p, struct error *err)
 {
     int r = 0;
@@ -524,8 +518,10 @@ static int comparisons(struct page *p, struct error *err)
             put(p, "</p>\n");
         } else {
             comparison_table(p, m);
-            r = flips(p, m, err);
         }
+        r = besides_scores(p, i, err);
+        if (r == 0 && !m->not_compared)
+            r = flips(p, m, err);
         put(p, "</section>\n");
     }
     return r;
