@@ -4,6 +4,7 @@
 #ifndef ASSAY_METRICS_STATS_H
 #define ASSAY_METRICS_STATS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Sample mean and standard deviation (n - 1), two-pass. NaN sd for n < 2. */
@@ -60,5 +61,17 @@ struct estimate metric_bootstrap(int aggregation, const struct metric_item *item
  * leaves a cluster's dependence as it is; all columns see the same draws. NaN ends for n < 2. */
 void ratio_bootstrap(const double *const *sums, int n_columns, const double *weight, int64_t n,
                      int replicates, uint64_t seed, struct estimate *ret);
+
+/* ---- correlations ---- */
+
+/* With the two-sided p of no correlation. NaN where a side does not vary or holds a NaN. */
+struct correlation {
+    double r, p;
+};
+struct correlation pearson(const double *x, const double *y, int64_t n);  /* scipy pearsonr */
+struct correlation spearman(const double *x, const double *y, int64_t n); /* spearmanr */
+/* kendalltau: tau-b; p exact without ties for n <= 33 or at most one discordant (or one concordant)
+ * pair, else by the normal approximation. Time n log n. */
+struct correlation kendall_tau_b(const double *x, const double *y, int64_t n);
 
 #endif

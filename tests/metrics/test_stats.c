@@ -231,9 +231,48 @@ static void bootstrap_of_ratios(void)
     EXPECT_NEAR(d.p, 0, 0);
 }
 
+static void correlations(void)
+{
+    json_t *all = golden("goldens/stats/correlation.json"), *row;
+    size_t i;
+    json_array_foreach(all, i, row)
+    {
+        int64_t n, m;
+        double *x = numbers(json_object_get(row, "x"), &n);
+        double *y = numbers(json_object_get(row, "y"), &m);
+        const struct {
+            const char *name;
+            struct correlation got;
+        } kinds[] = {{"pearson", pearson(x, y, n)},
+                     {"spearman", spearman(x, y, n)},
+                     {"kendall_b", kendall_tau_b(x, y, n)}};
+        for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+            const json_t *want = json_object_get(row, kinds[k].name);
+            EXPECT_NEAR(kinds[k].got.r, at(want, 0), 1e-9);
+            EXPECT_NEAR(kinds[k].got.p, at(want, 1), 1e-9);
+        }
+        free(x), free(y);
+    }
+    EXPECT(!all || i == 30);
+    json_decref(all);
+}
+
+static void correlation_edges(void)
+{
+    static const double up[] = {1, 2, 3, 4}, same[] = {5, 5, 5, 5}, odd[] = {1, NAN, 3, 4},
+                        far[] = {-1e308, 1e308, 1e300, 0};
+    EXPECT_NEAR(pearson(up, same, 4).r, NAN, 0);
+    EXPECT_NEAR(spearman(up, odd, 4).r, NAN, 0);
+    EXPECT_NEAR(kendall_tau_b(up, same, 4).r, NAN, 0);
+    EXPECT_NEAR(kendall_tau_b(up, up, 1).r, NAN, 0);
+    EXPECT_NEAR(pearson(up, up, 2).p, 1, 0);
+    EXPECT(fabs(pearson(up, far, 4).r) <= 1);
+}
+
 CHECK_MAIN({"distributions agree with scipy", distributions},
            {"distributions agree with closed forms", distributions_by_hand},
            {"quantiles invert", quantiles_invert}, {"mcnemar", mcnemar},
            {"wilson interval", proportion}, {"paired t", paired}, {"paired t, edges", paired_edges},
            {"mean and sd", summary}, {"paired bootstrap", bootstrap},
-           {"paired bootstrap of ratios", bootstrap_of_ratios})
+           {"paired bootstrap of ratios", bootstrap_of_ratios}, {"correlations", correlations},
+           {"correlations, edges", correlation_edges})
