@@ -2,7 +2,11 @@
  *
  * All positions of all texts are sorted by the symbols that stand there, as far as the highest
  * order reaches; equal n-grams of every order are then neighbours, and one walk counts them. A hash
- * table for each order would do the same with many more misses. */
+ * table for each order would do the same with many more misses.
+ *
+ * Behind each text stands a symbol of its own, so that what reaches over the end matches nothing.
+ * The usual case, two texts whose symbols are few enough, has each position's symbols in one
+ * word. */
 #include "base/utf8.h"
 #include "metrics/sequence.h"
 
@@ -46,17 +50,124 @@ struct sequence number_characters(struct arena *a, struct alphabet *alphabet, st
     return ret;
 }
 
-/* ---- sorting ---- */
+/* ---- two texts, packed ---- */
+
+enum { SMALL = 1024 }; /* as many keys are sorted by their first byte and then by insertion */
+
+struct packed {
+    uint64_t *keys; /* [n] symbols from the top down, and in the lowest bit the text */
+    size_t n;
+    int bits, order; /* of a symbol; symbols */
+};
+
+static int bits_for(uint64_t largest)
+{
+    return largest ? 64 - __builtin_clzll(largest) : 1;
+}
+
+/* From the end backwards each key is the one behind it, moved down by a symbol. */
+static void pack_text(struct sequence text, uint64_t end, uint64_t owner, const struct packed *p,
+                      uint64_t *ret)
+{
+    int top = 1 + p->bits * (p->order - 1);
+    uint64_t key = 0, symbols = ~(uint64_t)1;
+    for (int k = 0; k < p->order; k++)
+        key = (key >> p->bits & symbols) | end << top;
+    for (size_t i = text.n; i-- > 0;)
+        ret[i] = key = (key >> p->bits & symbols) | (uint64_t)text.ids[i] << top | owner;
+}
+
+static void sort_by_byte(const uint64_t *from, uint64_t *to, size_t n, int shift)
+{
+    uint32_t starts[257] = {0};
+    for (size_t i = 0; i < n; i++)
+        starts[(from[i] >> shift & 255) + 1]++;
+    for (int b = 0; b < 255; b++)
+        starts[b + 1] += starts[b];
+    for (size_t i = 0; i < n; i++)
+        to[starts[from[i] >> shift & 255]++] = from[i];
+}
+
+static void sort_by_insertion(uint64_t *keys, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        uint64_t key = keys[i];
+        size_t j = i;
+        for (; j > 0 && keys[j - 1] > key; j--)
+            keys[j] = keys[j - 1];
+        keys[j] = key;
+    }
+}
+
+static void sort_keys(struct arena *a, struct packed *p)
+{
+    uint64_t *spare = arena_array(a, p->n, sizeof *spare);
+    int bits = 1 + p->bits * p->order;
+    for (int shift = p->n < SMALL ? (bits > 8 ? bits - 8 : 0) : 0; shift < bits; shift += 8) {
+        sort_by_byte(p->keys, spare, p->n, shift);
+        uint64_t *swap = p->keys;
+        p->keys = spare;
+        spare = swap;
+    }
+    if (p->n < SMALL)
+        sort_by_insertion(p->keys, p->n);
+}
+
+/* How many symbols two keys begin with alike. */
+static int same_symbols(const struct packed *p, uint64_t x, uint64_t y)
+{
+    uint64_t differ = (x ^ y) >> 1;
+    int n = 0;
+    for (int shift = p->bits * (p->order - 1); n < p->order && !(differ >> shift); n++)
+        shift -= p->bits;
+    return n;
+}
+
+/* Where a run of equal k-grams began, and how many positions of the first text were before it. */
+struct run {
+    int64_t start, own;
+};
+
+static void count_packed(const struct packed *p, int64_t *ret)
+{
+    struct run runs[64] = {{0, 0}};
+    int64_t own = 0, n = (int64_t)p->n;
+    int before = 0; /* symbols alike at the last step: longer runs there have one member */
+    for (int64_t i = 1; i <= n; i++) {
+        own += !(p->keys[i - 1] & 1);
+        int same = i < n ? same_symbols(p, p->keys[i - 1], p->keys[i]) : 0;
+        for (int k = same; k < before; k++) {
+            int64_t mine = own - runs[k].own, others = i - runs[k].start - mine;
+            ret[k] += mine < others ? mine : others;
+        }
+        for (int k = same; k < p->order; k++)
+            runs[k] = (struct run){i, own};
+        before = same;
+    }
+}
+
+static void match_packed(struct arena *a, const struct sequence *texts, struct packed p,
+                         uint64_t n_symbols, int64_t *ret)
+{
+    p.n = texts[0].n + texts[1].n;
+    p.keys = arena_array(a, p.n, sizeof *p.keys);
+    pack_text(texts[0], n_symbols, 0, &p, p.keys);
+    pack_text(texts[1], n_symbols + 1, 1, &p, p.keys + texts[0].n);
+    sort_keys(a, &p);
+    count_packed(&p, ret);
+}
+
+/* ---- any number of texts ---- */
 
 struct positions {
-    uint32_t *symbols; /* all texts: numbers from 1; after each text zeros, which match nothing */
+    uint32_t *symbols; /* all texts, each with its end behind it, as often as the order is high */
     uint32_t *order;   /* [n] places in `symbols`, sorted */
     size_t n;
     uint32_t *ends; /* [n_texts] the place behind each text's last symbol */
 };
 
 static struct positions lay_out(struct arena *a, const struct sequence *texts, size_t n_texts,
-                                int max_order)
+                                uint32_t n_symbols, int max_order)
 {
     size_t total = 0;
     for (size_t i = 0; i < n_texts; i++)
@@ -68,25 +179,26 @@ static struct positions lay_out(struct arena *a, const struct sequence *texts, s
     for (size_t i = 0; i < n_texts; i++) {
         for (size_t j = 0; j < texts[i].n; j++) {
             p.order[p.n++] = at;
-            p.symbols[at++] = texts[i].ids[j] + 1;
+            p.symbols[at++] = texts[i].ids[j];
         }
         p.ends[i] = at;
-        at += (uint32_t)max_order;
+        for (int k = 0; k < max_order; k++)
+            p.symbols[at++] = n_symbols + (uint32_t)i;
     }
     return p;
 }
 
 /* From the last symbol to the first, each pass keeping the order of the one before. */
-static void sort_positions(struct arena *a, struct positions *p, uint32_t n_symbols, int max_order)
+static void sort_positions(struct arena *a, struct positions *p, size_t n_symbols, int max_order)
 {
     uint32_t *next = arena_array(a, p->n, sizeof *next);
-    uint32_t *starts = arena_array(a, n_symbols + 2, sizeof *starts);
+    uint32_t *starts = arena_array(a, n_symbols + 1, sizeof *starts);
     for (int k = max_order - 1; k >= 0; k--) {
         const uint32_t *symbols = p->symbols + k;
-        memset(starts, 0, (n_symbols + 2) * sizeof *starts);
+        memset(starts, 0, (n_symbols + 1) * sizeof *starts);
         for (size_t i = 0; i < p->n; i++)
-            starts[symbols[p->order[i]] + 1]++; /* the last slot is never asked for */
-        for (uint32_t s = 1; s <= n_symbols; s++)
+            starts[symbols[p->order[i]] + 1]++;
+        for (size_t s = 1; s <= n_symbols; s++)
             starts[s] += starts[s - 1];
         for (size_t i = 0; i < p->n; i++)
             next[starts[symbols[p->order[i]]]++] = p->order[i];
@@ -95,8 +207,6 @@ static void sort_positions(struct arena *a, struct positions *p, uint32_t n_symb
         next = swap;
     }
 }
-
-/* ---- counting ---- */
 
 /* Of the sorted positions [from, to), which hold one n-gram: how many are matched. `before` has for
  * each place the number of positions of each text before it. */
@@ -112,7 +222,7 @@ static int64_t matched(const uint32_t *before, size_t n_texts, size_t from, size
 static int common_prefix(const uint32_t *x, const uint32_t *y, int limit)
 {
     int n = 0;
-    while (n < limit && x[n] && x[n] == y[n])
+    while (n < limit && x[n] == y[n])
         n++;
     return n;
 }
@@ -131,15 +241,13 @@ static uint32_t *count_before(struct arena *a, const struct positions *p, size_t
     return before;
 }
 
-void ngram_matches(struct arena *a, const struct sequence *texts, size_t n_texts,
-                   uint32_t n_symbols, int max_order, int64_t *ret)
+static void match_many(struct arena *a, const struct sequence *texts, size_t n_texts,
+                       uint32_t n_symbols, int max_order, int64_t *ret)
 {
-    struct arena_mark mark = arena_mark(a);
-    struct positions p = lay_out(a, texts, n_texts, max_order);
-    sort_positions(a, &p, n_symbols, max_order);
+    struct positions p = lay_out(a, texts, n_texts, n_symbols, max_order);
+    sort_positions(a, &p, (size_t)n_symbols + n_texts, max_order);
     uint32_t *before = count_before(a, &p, n_texts);
     size_t *starts = arena_array(a, (size_t)max_order, sizeof *starts);
-    memset(ret, 0, (size_t)max_order * sizeof *ret);
     for (size_t i = 1; i <= p.n; i++) {
         int same =
             i == p.n ? 0
@@ -149,5 +257,17 @@ void ngram_matches(struct arena *a, const struct sequence *texts, size_t n_texts
             starts[k] = i;
         }
     }
+}
+
+void ngram_matches(struct arena *a, const struct sequence *texts, size_t n_texts,
+                   uint32_t n_symbols, int max_order, int64_t *ret)
+{
+    struct arena_mark mark = arena_mark(a);
+    struct packed p = {.bits = bits_for((uint64_t)n_symbols + 1), .order = max_order};
+    memset(ret, 0, (size_t)max_order * sizeof *ret);
+    if (n_texts == 2 && p.bits * p.order < 64)
+        match_packed(a, texts, p, n_symbols, ret);
+    else
+        match_many(a, texts, n_texts, n_symbols, max_order, ret);
     arena_reset(a, mark);
 }

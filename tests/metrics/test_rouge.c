@@ -191,10 +191,10 @@ static void ngrams(void)
     for (uint32_t round = 0; round < 300; round++) {
         state = round;
         struct sequence texts[4];
-        size_t n_texts = 1 + draw(4);
-        uint32_t n_symbols = 1 + draw(5);
+        size_t n_texts = 1 + draw(4), longest = round % 50 ? 30 : 2000;
+        uint32_t n_symbols = round % 10 ? 1 + draw(5) : 1 + draw(4000); /* packed, and not */
         for (size_t t = 0; t < n_texts; t++)
-            texts[t] = random_sequence(draw(30), n_symbols);
+            texts[t] = random_sequence(draw((uint32_t)longest), n_symbols);
         int64_t got[7];
         ngram_matches(&arena, texts, n_texts, n_symbols, 7, got);
         for (size_t k = 1; k <= 7; k++)
