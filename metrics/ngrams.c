@@ -52,7 +52,8 @@ struct sequence number_characters(struct arena *a, struct alphabet *alphabet, st
 
 /* ---- two texts, packed ---- */
 
-enum { SMALL = 1024 }; /* as many keys are sorted by their first byte and then by insertion */
+/* Few keys are sorted by their first bits and then by insertion; more, by 10 bits at a time. */
+enum { FEW = 128, SMALL = 1024, MAX_DIGITS = 1 << 10 };
 
 struct packed {
     uint64_t *keys; /* [n] symbols from the top down, and in the lowest bit the text */
@@ -77,15 +78,17 @@ static void pack_text(struct sequence text, uint64_t end, uint64_t owner, const 
         ret[i] = key = (key >> p->bits & symbols) | (uint64_t)text.ids[i] << top | owner;
 }
 
-static void sort_by_byte(const uint64_t *from, uint64_t *to, size_t n, int shift)
+static void sort_by_digit(const uint64_t *from, uint64_t *to, size_t n, int shift, int n_digits)
 {
-    uint32_t starts[257] = {0};
+    uint32_t starts[MAX_DIGITS + 1];
+    uint64_t mask = (uint64_t)n_digits - 1;
+    memset(starts, 0, ((size_t)n_digits + 1) * sizeof *starts);
     for (size_t i = 0; i < n; i++)
-        starts[(from[i] >> shift & 255) + 1]++;
-    for (int b = 0; b < 255; b++)
-        starts[b + 1] += starts[b];
+        starts[(from[i] >> shift & mask) + 1]++;
+    for (int d = 0; d < n_digits - 1; d++)
+        starts[d + 1] += starts[d];
     for (size_t i = 0; i < n; i++)
-        to[starts[from[i] >> shift & 255]++] = from[i];
+        to[starts[from[i] >> shift & mask]++] = from[i];
 }
 
 static void sort_by_insertion(uint64_t *keys, size_t n)
@@ -102,9 +105,10 @@ static void sort_by_insertion(uint64_t *keys, size_t n)
 static void sort_keys(struct arena *a, struct packed *p)
 {
     uint64_t *spare = arena_array(a, p->n, sizeof *spare);
-    int bits = 1 + p->bits * p->order;
-    for (int shift = p->n < SMALL ? (bits > 8 ? bits - 8 : 0) : 0; shift < bits; shift += 8) {
-        sort_by_byte(p->keys, spare, p->n, shift);
+    int bits = 1 + p->bits * p->order, digit = p->n < FEW ? 6 : 10;
+    for (int shift = p->n < SMALL && bits > digit ? bits - digit : 0; shift < bits;
+         shift += digit) {
+        sort_by_digit(p->keys, spare, p->n, shift, 1 << digit);
         uint64_t *swap = p->keys;
         p->keys = spare;
         spare = swap;
@@ -113,14 +117,13 @@ static void sort_keys(struct arena *a, struct packed *p)
         sort_by_insertion(p->keys, p->n);
 }
 
-/* How many symbols two keys begin with alike. */
-static int same_symbols(const struct packed *p, uint64_t x, uint64_t y)
+/* For each bit of a key, how many whole symbols stand above it. */
+static void symbols_above(const struct packed *p, uint8_t ret[64])
 {
-    uint64_t differ = (x ^ y) >> 1;
-    int n = 0;
-    for (int shift = p->bits * (p->order - 1); n < p->order && !(differ >> shift); n++)
-        shift -= p->bits;
-    return n;
+    for (int bit = 0; bit < 64; bit++) {
+        int above = (p->bits * p->order - bit) / p->bits;
+        ret[bit] = (uint8_t)(bit == 0 || above > p->order ? p->order : above);
+    }
 }
 
 /* Where a run of equal k-grams began, and how many positions of the first text were before it. */
@@ -128,20 +131,26 @@ struct run {
     int64_t start, own;
 };
 
+/* The more symbols neighbours have alike, the more orders have a run there: each step begins or
+ * ends only those that change. */
 static void count_packed(const struct packed *p, int64_t *ret)
 {
-    struct run runs[64] = {{0, 0}};
+    struct run runs[64];
+    uint8_t above[64];
     int64_t own = 0, n = (int64_t)p->n;
-    int before = 0; /* symbols alike at the last step: longer runs there have one member */
+    int before = 0;
+    symbols_above(p, above);
     for (int64_t i = 1; i <= n; i++) {
+        int64_t own_before = own;
         own += !(p->keys[i - 1] & 1);
-        int same = i < n ? same_symbols(p, p->keys[i - 1], p->keys[i]) : 0;
+        uint64_t differ = i < n ? (p->keys[i - 1] ^ p->keys[i]) | 1 : 0;
+        int same = differ ? above[63 - __builtin_clzll(differ)] : 0;
+        for (int k = before; k < same; k++)
+            runs[k] = (struct run){i - 1, own_before};
         for (int k = same; k < before; k++) {
             int64_t mine = own - runs[k].own, others = i - runs[k].start - mine;
             ret[k] += mine < others ? mine : others;
         }
-        for (int k = same; k < p->order; k++)
-            runs[k] = (struct run){i, own};
         before = same;
     }
 }

@@ -5,12 +5,6 @@
 
 #include "base/utf8.h"
 
-bool is_ascii_punctuation(char c)
-{
-    return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') ||
-           (c >= '{' && c <= '~');
-}
-
 bool is_word_char(int32_t cp)
 {
     if (cp < 0x80)
@@ -72,11 +66,11 @@ void words_add(struct arena *a, struct words *w, struct str word)
 }
 
 /* The white space at byte i: its length, or 0. */
-static size_t space_at(struct str s, size_t i)
+static inline size_t space_at(struct str s, size_t i)
 {
     unsigned char c = (unsigned char)s.p[i];
-    if (c < 0x80)
-        return c == ' ' || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f);
+    if (c <= ' ')
+        return 0x1f0003e00u >> c & 1;
     if (c != 0xc2 && (c < 0xe1 || c > 0xe3)) /* no white space begins otherwise */
         return 0;
     size_t next = i;
@@ -102,29 +96,45 @@ struct words split_words(struct arena *a, struct str text)
 
 /* ---- numbers ---- */
 
-static uint32_t hash_of(struct str s)
+static uint64_t load(const char *p, size_t n) /* n <= 8 bytes: each of them, some twice */
+{
+    uint32_t first, last;
+    if (n < 4)
+        return n ? (uint64_t)(unsigned char)p[0] | (uint64_t)(unsigned char)p[n / 2] << 8 |
+                       (uint64_t)(unsigned char)p[n - 1] << 16
+                 : 0;
+    memcpy(&first, p, 4);
+    memcpy(&last, p + n - 4, 4);
+    return first | (uint64_t)last << 32;
+}
+
+/* Each step can be undone, so that words of one length, up to eight bytes, never share a hash. */
+static uint64_t hash_of(struct str s)
 {
     uint64_t h = s.n * 0x9e3779b97f4a7c15u, x;
     size_t i = 0;
-    for (; i + 8 <= s.n; i += 8) {
+    for (; i + 8 < s.n; i += 8) {
         memcpy(&x, s.p + i, 8);
         h = (h ^ x) * 0xff51afd7ed558ccdu;
         h ^= h >> 32;
     }
-    x = 0;
-    if (s.n > i)
-        memcpy(&x, s.p + i, s.n - i);
-    h = (h ^ x) * 0xff51afd7ed558ccdu;
-    return (uint32_t)(h >> 32);
+    h = (h ^ load(s.p + i, s.n - i)) * 0xff51afd7ed558ccdu;
+    return h ^ h >> 32;
+}
+
+static bool is_word(const struct vocabulary_word *known, struct str word, uint64_t hash)
+{
+    return known->hash == hash && known->text.n == word.n &&
+           (word.n <= 8 || memcmp(known->text.p, word.p, word.n) == 0);
 }
 
 static void make_room(struct vocabulary *v)
 {
-    uint32_t n_slots = v->n_slots ? 2 * v->n_slots : 64;
+    uint32_t n_slots = v->n_slots ? 4 * v->n_slots : 128;
     uint32_t *slots = arena_array(v->a, n_slots, sizeof *slots);
     struct vocabulary_word *words = arena_array(v->a, n_slots / 2, sizeof *words);
     for (uint32_t i = 0; i < v->n; i++) {
-        uint32_t at = v->words[i].hash & (n_slots - 1);
+        uint32_t at = (uint32_t)v->words[i].hash & (n_slots - 1);
         while (slots[at])
             at = (at + 1) & (n_slots - 1);
         slots[at] = i + 1;
@@ -137,12 +147,11 @@ uint32_t vocabulary_id(struct vocabulary *v, struct str word)
 {
     if (2 * v->n >= v->n_slots)
         make_room(v);
-    uint32_t hash = hash_of(word), at = hash & (v->n_slots - 1);
-    for (; v->slots[at]; at = (at + 1) & (v->n_slots - 1)) {
-        const struct vocabulary_word *known = &v->words[v->slots[at] - 1];
-        if (known->hash == hash && str_eq(known->text, word))
+    uint64_t hash = hash_of(word);
+    uint32_t at = (uint32_t)hash & (v->n_slots - 1);
+    for (; v->slots[at]; at = (at + 1) & (v->n_slots - 1))
+        if (is_word(&v->words[v->slots[at] - 1], word, hash))
             return v->slots[at] - 1;
-    }
     v->words[v->n] = (struct vocabulary_word){word, hash};
     v->slots[at] = ++v->n;
     return v->n - 1;

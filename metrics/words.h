@@ -5,8 +5,15 @@
 #include "base/arena.h"
 #include "base/str.h"
 
-bool is_ascii_punctuation(char c); /* Python's string.punctuation */
-bool is_word_char(int32_t cp);     /* re's \w: letters, numbers, _ */
+/* Python's string.punctuation. */
+static inline bool is_ascii_punctuation(char c)
+{
+    static const uint64_t marks[2] = {0xfc00fffe00000000u, 0x78000001f8000001u};
+    unsigned char u = (unsigned char)c;
+    return u < 128 && marks[u / 64] >> (u % 64) & 1;
+}
+
+bool is_word_char(int32_t cp); /* re's \w: letters, numbers, _ */
 bool is_ascii(struct str s);
 struct str lower_case(struct arena *a, struct str s); /* str.lower(), quick for ASCII */
 
@@ -27,7 +34,7 @@ struct vocabulary {
     struct arena *a;
     struct vocabulary_word {
         struct str text;
-        uint32_t hash;
+        uint64_t hash;
     } * words;
     uint32_t n;
     uint32_t *slots; /* number + 1, or 0 */
