@@ -54,14 +54,7 @@ static struct words normal_words(struct arena *a, struct str text)
 
 struct str squad_normalize(struct arena *a, struct str text)
 {
-    struct words w = normal_words(a, text);
-    struct buf b = {0};
-    for (size_t i = 0; i < w.n; i++) {
-        if (i)
-            buf_char(&b, ' ');
-        buf_str(&b, w.items[i]);
-    }
-    return buf_take(&b, a);
+    return join_words(a, normal_words(a, text));
 }
 
 /* ---- scores ---- */

@@ -306,6 +306,14 @@ static int64_t edits(struct arena *a, struct sequence hypothesis, struct sequenc
     }
 }
 
+/* sacreBLEU puts references through its tokenizer twice, which shows where a second look separates
+ * more: "..1" becomes ". .1" and then ". . 1". */
+static struct words reference_words(struct arena *a, struct str text, const struct ter_options *o)
+{
+    struct words once = ter_words(a, text, o);
+    return o->normalized ? ter_words(a, join_words(a, once), o) : once;
+}
+
 void ter_count(struct arena *a, struct str hypothesis, const struct str *references,
                size_t n_references, const struct ter_options *o, struct ter_stats *stats)
 {
@@ -314,7 +322,7 @@ void ter_count(struct arena *a, struct str hypothesis, const struct str *referen
     struct sequence h = number_words(&v, ter_words(a, hypothesis, o));
     double length = 0, best = 0;
     for (size_t i = 0; i < n_references; i++) {
-        struct sequence r = number_words(&v, ter_words(a, references[i], o));
+        struct sequence r = number_words(&v, reference_words(a, references[i], o));
         double n = (double)edits(a, h, r);
         length += (double)r.n;
         best = i == 0 || n < best ? n : best;

@@ -94,6 +94,17 @@ struct words split_words(struct arena *a, struct str text)
     return w;
 }
 
+struct str join_words(struct arena *a, struct words w)
+{
+    struct buf b = {0};
+    for (size_t i = 0; i < w.n; i++) {
+        if (i)
+            buf_char(&b, ' ');
+        buf_str(&b, w.items[i]);
+    }
+    return buf_take(&b, a);
+}
+
 /* ---- numbers ---- */
 
 static uint64_t load(const char *p, size_t n) /* n <= 8 bytes: each of them, some twice */

@@ -27,6 +27,7 @@ struct words {
 
 void words_add(struct arena *a, struct words *w, struct str word);
 struct words split_words(struct arena *a, struct str text); /* str.split() */
+struct str join_words(struct arena *a, struct words w);     /* " ".join(w) */
 
 /* Numbers words from 0 in the order in which they are first seen. Bytes are kept as views. A zeroed
  * struct is empty. */

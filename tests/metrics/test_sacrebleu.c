@@ -214,5 +214,17 @@ static void sentences(void)
     arena_free(&arena);
 }
 
+/* Found by holding random texts against sacreBLEU. */
+static void ter_of_normalized_references(void)
+{
+    struct ter_options o = {.normalized = true};
+    struct ter_stats s = {0};
+    struct str text = STR("so ..1 said");
+    ter_count(&arena, text, &text, 1, &o, &s);
+    EXPECT_NEAR(ter_score(&s), 40, 1e-12); /* so . .1 said, so . . 1 said */
+    arena_free(&arena);
+}
+
 CHECK_MAIN({"bleu of corpora", bleu_of_corpora}, {"chrf of corpora", chrf_of_corpora},
-           {"ter of corpora", ter_of_corpora}, {"sentences", sentences})
+           {"ter of corpora", ter_of_corpora}, {"sentences", sentences},
+           {"ter, normalized twice", ter_of_normalized_references})
