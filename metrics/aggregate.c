@@ -48,6 +48,12 @@ static const struct metric_info metrics[] = {
     {"byte_perplexity", AGGREGATE_WEIGHTED_PERPLEXITY, false, false},
     {"bits_per_byte", AGGREGATE_BITS_PER_BYTE, false, false},
     {"pass_at_1", AGGREGATE_MEAN, true, false},
+    {"prompt_level_strict_acc", AGGREGATE_MEAN, true, true},
+    {"inst_level_strict_acc", AGGREGATE_WEIGHTED_MEAN, true, false},
+    {"prompt_level_loose_acc", AGGREGATE_MEAN, true, true},
+    {"inst_level_loose_acc", AGGREGATE_WEIGHTED_MEAN, true, false},
+    {"exact_match_original", AGGREGATE_MEAN, true, true},
+    {"math_verify", AGGREGATE_MEAN, true, true},
     {"no_answer", AGGREGATE_MEAN, false, true},
     {"pass@k", AGGREGATE_MEAN, true, false}, /* 0/1 only with one sample a document */
 };
@@ -60,6 +66,7 @@ const char *aggregation_name(enum aggregation how)
         [AGGREGATE_PERPLEXITY] = "perplexity",
         [AGGREGATE_WEIGHTED_PERPLEXITY] = "weighted_perplexity",
         [AGGREGATE_BITS_PER_BYTE] = "bits_per_byte",
+        [AGGREGATE_WEIGHTED_MEAN] = "weighted_mean",
         [AGGREGATE_MEDIAN] = "median",
         [AGGREGATE_BRIER_SCORE] = "brier_score",
         [AGGREGATE_BYPASS] = "bypass",
@@ -141,6 +148,8 @@ double metric_value(enum aggregation how, const struct metric_item *items, int64
         return exp(-sum_values(items, n) / (double)n);
     case AGGREGATE_WEIGHTED_PERPLEXITY:
         return exp(-weighted_mean(items, n));
+    case AGGREGATE_WEIGHTED_MEAN:
+        return weighted_mean(items, n);
     case AGGREGATE_BITS_PER_BYTE:
         return -weighted_mean(items, n) / M_LN2;
     case AGGREGATE_MEDIAN:

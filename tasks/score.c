@@ -9,6 +9,7 @@
 
 #include "base/utf8.h"
 #include "tasks/filters.h"
+#include "tasks/ifeval.h"
 #include "tasks/sandbox.h"
 
 /* ---- collecting ---- */
@@ -520,6 +521,35 @@ int task_check(const struct task *t, struct error *err)
 
 /* ---- who scores what ---- */
 
+/* ---- ifeval ---- */
+
+static int process_ifeval(struct work *w)
+{
+    static const struct {
+        const char *prompt_level, *inst_level;
+    } names[] = {{"prompt_level_strict_acc", "inst_level_strict_acc"},
+                 {"prompt_level_loose_acc", "inst_level_loose_acc"}};
+    bool *verdicts[2];
+    int n;
+    if (w->results->list.n != 1)
+        return bad_answer(w, "there must be one response");
+    int r = ifeval_verdicts(w->a, w->q->doc, text_of(w, w->results->list.items[0]), &verdicts[0],
+                            &verdicts[1], &n, w->err);
+    if (r < 0)
+        return error_prefix(w->err, "task \"%s\", document %lld: ", w->task->info.name,
+                            (long long)w->q->doc_id);
+    for (int k = 0; k < 2; k++) {
+        int followed = 0;
+        for (int i = 0; i < n; i++)
+            followed += verdicts[k][i];
+        if (find_measure(w, names[k].prompt_level))
+            add_score(w, names[k].prompt_level, followed == n, 1);
+        if (find_measure(w, names[k].inst_level))
+            add_score(w, names[k].inst_level, followed, n);
+    }
+    return 0;
+}
+
 static const struct process processes[] = {
     {NULL, OUTPUT_LOGLIKELIHOOD, "perplexity acc bypass ", process_loglikelihood},
     {NULL, OUTPUT_LOGLIKELIHOOD_ROLLING, "word_perplexity byte_perplexity bits_per_byte ",
@@ -530,6 +560,9 @@ static const struct process processes[] = {
     {NULL, OUTPUT_GENERATE_UNTIL,
      "exact_match bleu chrf chrf++ ter rouge1 rouge2 rougeL rougeLsum bypass pass_at_1 pass_at_k ",
      process_generate_until},
+    {"ifeval", OUTPUT_GENERATE_UNTIL,
+     "prompt_level_strict_acc inst_level_strict_acc prompt_level_loose_acc inst_level_loose_acc ",
+     process_ifeval},
     {"truthfulqa_gen", OUTPUT_GENERATE_UNTIL,
      "bleu_max bleu_acc bleu_diff rouge1_max rouge1_acc rouge1_diff rouge2_max rouge2_acc "
      "rouge2_diff rougeL_max rougeL_acc rougeL_diff ",

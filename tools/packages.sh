@@ -1,7 +1,7 @@
 # packages.sh: sourced by quickstart.sh and tests/run.sh. Installs the Debian packages that are
 # missing: install_packages PACKAGE...
 build_packages="build-essential meson ninja-build pkg-config ccache python3 libsqlite3-dev
-    libpcre2-dev libjansson-dev libyaml-dev libutf8proc-dev libxxhash-dev zlib1g-dev"
+    libpcre2-dev libjansson-dev libyaml-dev libutf8proc-dev libxxhash-dev zlib1g-dev libcld2-dev"
 run_packages="bubblewrap ca-certificates python3-pip"
 test_packages="clang-format sqlite3 procps"
 
