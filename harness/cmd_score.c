@@ -1,6 +1,8 @@
 /* cmd_score.c: `assay score`: scores recorded outputs, without a model. Rows are either plain
  * ({"doc_id": 3, "response": "text"}; "responses": [...] for repeats) or those of a
- * samples_TASK.jsonl in lm-evaluation-harness' layout ("doc_id", "resps"). */
+ * samples_TASK.jsonl in lm-evaluation-harness' layout ("doc_id", "resps"). Or the file is one
+ * object of predictions as SQuAD's and TAT-QA's publishers have them, {"ID": answer, ...}: an
+ * answer that is no text is scored as its JSON. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +28,7 @@ static const char *responses_path, *label;
 static const struct option score_options[] = {
     {OPTION_SPLIT, 't', "task", "NAME", &o.tasks, "the task (or a YAML file) that was answered"},
     {OPTION_STR, 'r', "responses", "FILE", &responses_path,
-     "JSONL of {\"doc_id\", \"response\"}, or lm-eval's samples_TASK.jsonl"},
+     "JSONL of {\"doc_id\", \"response\"}, {ID: answer}, lm-eval's samples"},
     {OPTION_STR, 'n', "name", "LABEL", &label, "what the model is called in tables [the file]"},
     {OPTION_COUNT, 'f', "num_fewshot", "N", &o.num_fewshot, "that the prompts had [the task's]"},
     {OPTION_LIST, 0, "data", "DIR", &o.data, "data folder [~/.cache/assay/data]"},
@@ -58,6 +60,8 @@ struct rows {
     struct row *items;
     size_t n, cap;
     struct mapping file;
+    struct arena arena;  /* of: */
+    struct value *by_id; /* the predictions of one object, or NULL */
 };
 
 static int by_doc(const void *x, const void *y)
@@ -92,11 +96,26 @@ static int add_row(struct arena *a, struct rows *rows, struct row row, struct er
     return 0;
 }
 
+/* Whether the file is one object of predictions. */
+static bool read_predictions(struct rows *rows, struct str all)
+{
+    struct error ignored;
+    struct value *v;
+    all = utf8_strip(all, STRIP_BOTH, NULL);
+    bool one = str_starts(all, STR("{")) &&
+               json_parse(&rows->arena, all, responses_path, &v, &ignored) == 0 &&
+               !dict_get(v, "doc_id");
+    rows->by_id = one ? v : NULL;
+    return one;
+}
+
 static int read_rows(struct rows *rows, struct error *err)
 {
     int r = mapping_open(responses_path, &rows->file, err);
     if (r < 0)
         return r;
+    if (read_predictions(rows, (struct str){(const char *)rows->file.p, rows->file.n}))
+        return 0;
     struct arena scratch = {0};
     struct str all = {(const char *)rows->file.p, rows->file.n};
     int line = 0;
@@ -163,6 +182,22 @@ static void flatten(struct arena *a, struct value *list, const struct value *v, 
         flatten(a, list, v->list.items[i], depth - 1);
 }
 
+static int fill_answers(const struct value *list, const char *where, const struct asked *q,
+                        struct response *to, struct error *err)
+{
+    if (list->list.n != (size_t)q->n_requests)
+        return error_set(err, E_INPUT, "%s: document %lld needs %d answer%s, the row has %zu",
+                         where, (long long)q->doc_id, q->n_requests, q->n_requests == 1 ? "" : "s",
+                         list->list.n);
+    for (int i = 0; i < q->n_requests; i++)
+        if (!fill(&to[i], list->list.items[i], q->requests[i].kind))
+            return error_set(err, E_INPUT, "%s: answer %d is not %s", where, i,
+                             q->requests[i].kind == REQUEST_GENERATE_UNTIL
+                                 ? "a text"
+                                 : "a log-likelihood or [log-likelihood, is_greedy]");
+    return 0;
+}
+
 static int answers_of(struct arena *a, const struct rows *rows, const struct row *row,
                       const struct asked *q, struct response *to, struct error *err)
 {
@@ -180,35 +215,84 @@ static int answers_of(struct arena *a, const struct rows *rows, const struct row
         return error_set(err, E_INPUT,
                          "%s:%d: a row needs \"response\", \"responses\" or lm-eval's \"resps\"",
                          responses_path, row->line);
-    if (list->list.n != (size_t)q->n_requests)
-        return error_set(err, E_INPUT, "%s:%d: document %lld needs %d answer%s, the row has %zu",
-                         responses_path, row->line, (long long)q->doc_id, q->n_requests,
-                         q->n_requests == 1 ? "" : "s", list->list.n);
-    for (int i = 0; i < q->n_requests; i++)
-        if (!fill(&to[i], list->list.items[i], q->requests[i].kind))
-            return error_set(err, E_INPUT, "%s:%d: answer %d is not %s", responses_path, row->line,
-                             i,
-                             q->requests[i].kind == REQUEST_GENERATE_UNTIL
-                                 ? "a text"
-                                 : "a log-likelihood or [log-likelihood, is_greedy]");
-    return 0;
+    return fill_answers(list, arena_printf(a, "%s:%d", responses_path, row->line), q, to, err);
+}
+
+static int store_answers(struct arena *a, struct planned *e, struct store *s, const struct asked *q,
+                         const struct response *answers, struct error *err)
+{
+    struct scored scored;
+    struct sample_row sample;
+    int r = task_score(e->task, a, q, answers, &scored, err);
+    if (r < 0)
+        return r;
+    sample_row_fill(a, q, answers, &scored, NULL, &sample);
+    return store_sample(s, e->id, &sample, err);
 }
 
 static int score_row(struct arena *a, struct planned *e, struct store *s, const struct rows *rows,
                      const struct row *row, struct error *err)
 {
     struct asked q;
-    struct scored scored;
-    struct sample_row sample;
     int r = task_ask(e->task, a, row->doc_id, &q, err);
     if (r < 0)
         return r;
     struct response *answers = arena_array(a, (size_t)q.n_requests, sizeof *answers);
-    if ((r = answers_of(a, rows, row, &q, answers, err)) < 0 ||
-        (r = task_score(e->task, a, &q, answers, &scored, err)) < 0)
+    if ((r = answers_of(a, rows, row, &q, answers, err)) < 0)
         return r;
-    sample_row_fill(a, &q, answers, &scored, NULL, &sample);
-    return store_sample(s, e->id, &sample, err);
+    return store_answers(a, e, s, &q, answers, err);
+}
+
+/* ---- predictions ---- */
+
+/* The document's prediction, under the first of the names that such files use; NULL: none. */
+static const struct value *prediction_of(struct arena *a, const struct rows *rows,
+                                         const struct value *doc)
+{
+    static const char *const names[] = {"id", "uid", "question_id", "task_id"};
+    const struct value *found = NULL;
+    for (int i = 0; i < 4 && !found; i++) {
+        const struct value *id = dict_get(doc, names[i]);
+        found = id ? dict_gets(rows->by_id, value_tostr(a, id)) : NULL;
+    }
+    return found;
+}
+
+static int score_prediction(struct arena *a, struct planned *e, struct store *s,
+                            const struct asked *q, const struct value *prediction,
+                            struct error *err)
+{
+    struct value *list = value_list(a);
+    bool text = q->requests[0].kind != REQUEST_GENERATE_UNTIL || prediction->type == VALUE_STR;
+    struct value *copy = text ? value_clone(a, prediction) : value_str(a, json_text(a, prediction));
+    struct response *answers = arena_array(a, (size_t)q->n_requests, sizeof *answers);
+    list_push(a, list, copy);
+    int r = fill_answers(list, responses_path, q, answers, err);
+    return r < 0 ? r : store_answers(a, e, s, q, answers, err);
+}
+
+/* Documents without a prediction are left out; a prediction without a document is an error. */
+static int score_predictions(struct planned *e, struct store *s, const struct rows *rows,
+                             struct error *err)
+{
+    struct arena a = {0};
+    size_t used = 0;
+    int r = 0;
+    for (int64_t i = 0; i < e->info->n_docs && r == 0; i++) {
+        struct asked q;
+        const struct value *p;
+        if ((r = task_ask(e->task, &a, i, &q, err)) == 0 && (p = prediction_of(&a, rows, q.doc))) {
+            r = score_prediction(&a, e, s, &q, p, err);
+            used++;
+        }
+        arena_free(&a);
+    }
+    if (r == 0 && used < rows->by_id->dict.n)
+        r = error_set(err, E_INPUT,
+                      "%s holds %zu predictions, and only %zu of them are for a document of the "
+                      "task \"%s\": is it for another split?",
+                      responses_path, rows->by_id->dict.n, used, e->info->name);
+    return r;
 }
 
 /* All rows or none: they are stored in one transaction. */
@@ -219,6 +303,8 @@ static int score_rows(struct planned *e, struct store *s, const struct evaluatio
     int r = store_begin(s, err);
     if (r == 0)
         r = store_evaluation(s, description, &e->id, err);
+    if (r == 0 && rows->by_id)
+        r = score_predictions(e, s, rows, err);
     for (size_t i = 0; i < rows->n && r == 0; i++) {
         const struct row *row = &rows->items[i];
         if (i && row->doc_id == row[-1].doc_id)
@@ -316,6 +402,7 @@ int cmd_score(int argc, char **argv, struct error *err)
     catalog_close(c);
     mapping_close(&rows.file);
     free(rows.items);
+    arena_free(&rows.arena);
     arena_free(&a);
     return r;
 }

@@ -43,6 +43,23 @@ static const struct metric_info metrics[] = {
     {"rougeL_max", AGGREGATE_MEAN, true, false},
     {"rougeL_acc", AGGREGATE_MEAN, true, true},
     {"rougeL_diff", AGGREGATE_MEAN, true, false},
+    {"contains", AGGREGATE_MEAN, true, true},
+    {"exact", AGGREGATE_MEAN, true, false}, /* SQuAD 2.0's, in percent */
+    {"answer_f1", AGGREGATE_MEAN, true, false},
+    {"HasAns_exact", AGGREGATE_MEAN, true, false},
+    {"HasAns_f1", AGGREGATE_MEAN, true, false},
+    {"NoAns_exact", AGGREGATE_MEAN, true, false},
+    {"NoAns_f1", AGGREGATE_MEAN, true, false},
+    {"best_exact", AGGREGATE_BEST_THRESHOLD, true, false},
+    {"best_f1", AGGREGATE_BEST_THRESHOLD, true, false},
+    {"em", AGGREGATE_MEAN, true, true},
+    {"scale", AGGREGATE_MEAN, true, true},
+    {"token_precision", AGGREGATE_MEAN, true, false},
+    {"token_recall", AGGREGATE_MEAN, true, false},
+    {"token_f1", AGGREGATE_MEAN, true, false},
+    {"output_tokens", AGGREGATE_MEAN, false, false},
+    {"output_tokens_median", AGGREGATE_MEDIAN, false, false},
+    {"output_tokens_p95", AGGREGATE_PERCENTILE_95, false, false},
     {"perplexity", AGGREGATE_PERPLEXITY, false, false},
     {"word_perplexity", AGGREGATE_WEIGHTED_PERPLEXITY, false, false},
     {"byte_perplexity", AGGREGATE_WEIGHTED_PERPLEXITY, false, false},
@@ -76,6 +93,8 @@ const char *aggregation_name(enum aggregation how)
         [AGGREGATE_CHRF] = "chrf",
         [AGGREGATE_CHRFPP] = "chrf++",
         [AGGREGATE_TER] = "ter",
+        [AGGREGATE_PERCENTILE_95] = "percentile_95",
+        [AGGREGATE_BEST_THRESHOLD] = "best_threshold",
     };
     return names[how];
 }
@@ -136,6 +155,48 @@ static double median(const struct metric_item *items, int64_t n)
     return ret;
 }
 
+/* numpy.percentile(values, 95) */
+static double percentile_95(const struct metric_item *items, int64_t n)
+{
+    double *sorted = sorted_values(items, n), at = 0.95 * (double)(n - 1);
+    int64_t below = (int64_t)at, above = below + 1 < n ? below + 1 : below;
+    double ret = sorted[below] + (sorted[above] - sorted[below]) * (at - (double)below);
+    free(sorted);
+    return ret;
+}
+
+static int by_probability(const void *x, const void *y)
+{
+    const struct metric_item *const *a = x, *const *b = y;
+    if ((*a)->parts[0] != (*b)->parts[0])
+        return (*a)->parts[0] < (*b)->parts[0] ? -1 : 1;
+    return (*a > *b) - (*a < *b); /* in the documents' order, as Python's sort leaves them */
+}
+
+/* find_best_thresh of evaluate-v2.0.py: from "no answer" to every question on, each question in
+ * turn gets its answer, the least likely to have none first. */
+static double best_threshold(const struct metric_item *items, int64_t n)
+{
+    const struct metric_item **sorted = mem_alloc((size_t)n, sizeof *sorted);
+    double score = 0, best;
+    for (int64_t i = 0; i < n; i++) {
+        if (!items[i].parts) {
+            free(sorted);
+            return NAN;
+        }
+        sorted[i] = &items[i];
+        score += items[i].parts[2];
+    }
+    qsort(sorted, (size_t)n, sizeof *sorted, by_probability);
+    best = score;
+    for (int64_t i = 0; i < n; i++) {
+        score += sorted[i]->parts[1];
+        best = score > best ? score : best;
+    }
+    free(sorted);
+    return 100 * best / (double)n;
+}
+
 double metric_value(enum aggregation how, const struct metric_item *items, int64_t n)
 {
     if (n <= 0)
@@ -156,6 +217,10 @@ double metric_value(enum aggregation how, const struct metric_item *items, int64
         return median(items, n);
     case AGGREGATE_BYPASS:
         return 999;
+    case AGGREGATE_PERCENTILE_95:
+        return percentile_95(items, n);
+    case AGGREGATE_BEST_THRESHOLD:
+        return best_threshold(items, n);
     default:
         return corpus_value(how, items, n);
     }

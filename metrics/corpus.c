@@ -125,6 +125,8 @@ bool corpus_has(enum aggregation how)
 
 int metric_parts(enum aggregation how)
 {
+    if (how == AGGREGATE_BEST_THRESHOLD)
+        return 3;
     return corpus_has(how) ? rows[how].n_parts : 0;
 }
 

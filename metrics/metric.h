@@ -42,6 +42,11 @@ enum aggregation {
     AGGREGATE_CHRF,
     AGGREGATE_CHRFPP,
     AGGREGATE_TER,
+    AGGREGATE_PERCENTILE_95,  /* between neighbours in proportion, as numpy's; none */
+    AGGREGATE_BEST_THRESHOLD, /* percent, by SQuAD 2.0: the best that "no answer" could score where
+                                 its probability is above a threshold; parts: log-probability of
+                                 no answer, score of the answer given (-1 where the question has
+                                 none and one is given), 1 where the question has none; none */
 };
 
 /* As a task file's `aggregation:` says it: "mean", "weighted_perplexity". */

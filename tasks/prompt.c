@@ -6,6 +6,7 @@
  * that holds the plain text. */
 #include "base/utf8.h"
 #include "tasks/data.h"
+#include "tasks/scoring.h"
 #include "tasks/task_internal.h"
 #include "tasks/template.h"
 
@@ -382,10 +383,18 @@ static int ask_one(const struct task *t, struct arena *a, const struct value *do
         q.max_gen_toks = t->max_gen_toks;
         q.sampling = t->sampling;
     }
-    l->items = arena_array(a, (size_t)t->repeats, sizeof *l->items);
-    if (r == 0)
-        add_request(t, l, ret->doc_id, q);
-    return r;
+    const char *beside = process_also_asks(t);
+    l->items = arena_array(a, (size_t)(2 * t->repeats), sizeof *l->items);
+    if (r < 0)
+        return r;
+    add_request(t, l, ret->doc_id, q);
+    if (beside) {
+        struct request more = {.context = q.context, .continuation = str_of(beside)};
+        add_request(t, l, ret->doc_id, more);
+        for (int i = l->n - t->repeats; i < l->n; i++)
+            l->items[i].kind = REQUEST_LOGLIKELIHOOD;
+    }
+    return 0;
 }
 
 int prompt_build(const struct task *t, struct arena *a, const struct value *doc, int64_t doc_id,

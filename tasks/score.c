@@ -427,6 +427,8 @@ static int process_generate_until(struct work *w)
             r = score_pass_at_k(w, m, gold);
         else if (strcmp(m->name, "exact_match") == 0)
             r = score_exact_match(w, m, gold);
+        else if (strncmp(m->name, "output_tokens", 13) == 0)
+            score_output_tokens(w, m);
         else
             r = score_against_texts(w, m, gold);
     }
@@ -459,8 +461,10 @@ static int filter_responses(const struct task *t, const struct pipeline *p, stru
     int repeats = t->repeats > 1 ? t->repeats : 1;
     for (int i = 0; i + repeats <= q->n_requests; i += repeats) {
         struct value *answers = value_list(a), *result;
+        bool beside = i > 0 && t->output == OUTPUT_GENERATE_UNTIL; /* process_also_asks */
+        enum output_type output = beside ? OUTPUT_LOGLIKELIHOOD : t->output;
         for (int j = 0; j < repeats; j++)
-            list_push(a, answers, answer_of(a, t->output, &responses[i + j]));
+            list_push(a, answers, answer_of(a, output, &responses[i + j]));
         struct extraction one;
         int r = pipeline_apply(p, a, q->doc, answers, &result, &one, err);
         if (r < 0)
@@ -500,7 +504,7 @@ int task_score(const struct task *t, struct arena *a, const struct asked *q,
             break;
         out.filtered = grown(a, out.filtered, out.n_filtered, sizeof *out.filtered);
         out.filtered[out.n_filtered++] = (struct filtered){filter, results};
-        struct work w = {t, a, q, filter, results, &out, err};
+        struct work w = {t, a, q, filter, results, responses, &out, err};
         r = s->process->score(&w);
         if (r == 0 && found.looked)
             add_score(&w, "no_answer", found.missed, 1);
@@ -518,8 +522,6 @@ int task_check(const struct task *t, struct error *err)
     int r = sandbox_of(t, &unused, err);
     return r < 0 ? error_prefix(err, "task \"%s\": ", t->info.name) : 0;
 }
-
-/* ---- who scores what ---- */
 
 /* ---- ifeval ---- */
 
@@ -550,6 +552,10 @@ static int process_ifeval(struct work *w)
     return 0;
 }
 
+/* ---- who scores what ---- */
+
+#define OUTPUT_TOKENS "output_tokens output_tokens_median output_tokens_p95 "
+
 static const struct process processes[] = {
     {NULL, OUTPUT_LOGLIKELIHOOD, "perplexity acc bypass ", process_loglikelihood},
     {NULL, OUTPUT_LOGLIKELIHOOD_ROLLING, "word_perplexity byte_perplexity bits_per_byte ",
@@ -558,11 +564,18 @@ static const struct process processes[] = {
      "acc acc_norm acc_bytes acc_mutual_info exact_match brier_score likelihood f1 mcc bypass ",
      process_multiple_choice},
     {NULL, OUTPUT_GENERATE_UNTIL,
-     "exact_match bleu chrf chrf++ ter rouge1 rouge2 rougeL rougeLsum bypass pass_at_1 pass_at_k ",
+     "exact_match bleu chrf chrf++ ter rouge1 rouge2 rougeL rougeLsum bypass pass_at_1 "
+     "pass_at_k " OUTPUT_TOKENS,
      process_generate_until},
     {"ifeval", OUTPUT_GENERATE_UNTIL,
      "prompt_level_strict_acc inst_level_strict_acc prompt_level_loose_acc inst_level_loose_acc ",
      process_ifeval},
+    {"squad2", OUTPUT_GENERATE_UNTIL,
+     "exact answer_f1 HasAns_exact HasAns_f1 NoAns_exact NoAns_f1 best_exact best_f1 ",
+     process_squad2},
+    {"squad_completion", OUTPUT_GENERATE_UNTIL, "contains ", process_squad_completion},
+    {"tatqa", OUTPUT_GENERATE_UNTIL,
+     "em answer_f1 scale token_precision token_recall token_f1 " OUTPUT_TOKENS, process_tatqa},
     {"truthfulqa_gen", OUTPUT_GENERATE_UNTIL,
      "bleu_max bleu_acc bleu_diff rouge1_max rouge1_acc rouge1_diff rouge2_max rouge2_acc "
      "rouge2_diff rougeL_max rougeL_acc rougeL_diff ",

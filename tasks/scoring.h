@@ -26,6 +26,7 @@ struct work {
     const struct asked *q;
     const char *filter;
     const struct value *results; /* one item a request */
+    const struct response *responses;
     struct scored *out;
     struct error *err;
 };
@@ -65,6 +66,16 @@ struct str text_of(const struct work *w, const struct value *v);
 /* text_scores.c: an answer against reference texts, and truthfulqa_gen's results. */
 int score_against_texts(struct work *w, const struct measure *m, const struct value *gold);
 int process_truthfulqa_gen(struct work *w);
+
+/* qa_scores.c: answers taken from a text or a table, and how long answers are. */
+void score_output_tokens(struct work *w, const struct measure *m);
+int process_squad_completion(struct work *w);
+int process_squad2(struct work *w);
+int process_tatqa(struct work *w);
+
+/* A continuation of each prompt whose log-probability process_results needs beside the answer to
+ * it, as another request; NULL: none. */
+const char *process_also_asks(const struct task *t);
 
 /* NULL: there is none of that name for this output_type. */
 const struct process *process_find(const char *name, enum output_type output);

@@ -33,6 +33,25 @@ R
 score colors
 "$assay" ls --db mine.db
 
+# one object of predictions, as publishers have them: an id in the data, an answer or JSON
+cat >data/ids.jsonl <<'R'
+{"uid": "x-1", "q": "one?", "a": "1"}
+{"uid": "x-2", "q": "two?", "a": "2"}
+{"uid": "x-3", "q": "three?", "a": "3"}
+R
+cat >ids.yaml <<'R'
+task: ids
+dataset_path: json
+dataset_kwargs: {data_files: {test: data/ids.jsonl}}
+test_split: test
+doc_to_text: "{{q}}"
+doc_to_target: "{{a}}"
+R
+echo '{"x-1": "1", "x-2": 2}' >rows.jsonl
+try score -t ids.yaml -r rows.jsonl --db ids.db
+echo '{"x-1": "1", "y-2": "2"}' >rows.jsonl
+try score -t ids.yaml -r rows.jsonl --db none.db
+
 # rows that cannot be used: nothing of them is stored
 refused() { rows; try score -t ${1:-say} -r rows.jsonl --include_path tasks --db none.db; ls none.db 2>/dev/null; }
 good='{"doc_id": 0, "response": "red"}'

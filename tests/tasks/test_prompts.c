@@ -206,6 +206,8 @@ static void asks_of_our_rows_as_the_reference_does(void)
         {"mbpp_plus", -1, -1, 0, NULL, "5b5125281d60bcb6892f049e048fc8f6"},
         {"mbpp_plus", 2, -1, 1, NULL, "119fc291b2626b08898f460986965ec5"},
         {"mbpp_plus", 2, -1, 2, "Be brief.", "b302f60b6c697c5dbe359b8755ceaf7c"},
+        {"squad_completion", -1, -1, 0, NULL, "b43722281910e96fa75afcc858e67306"},
+        {"squadv2", -1, -1, 0, NULL, "dcf2ff6dbdb83002d6eac3bdd1d8df3b"},
         {"mbpp_plus_instruct", -1, -1, 0, NULL, "0e229ffe58b3228e382decb094ec8c92"},
         {"mbpp_plus_instruct", 2, -1, 1, NULL, "79682eecb307e0504f8f74047eb664c1"},
         {"mbpp_plus_instruct", 2, -1, 2, "Be brief.", "f270965dec0460a0c2b9727b88586d19"},
