@@ -6,12 +6,24 @@
 #include "kernels/format.h"
 
 const struct format_info format_info[FORMAT_COUNT] = {
-    [FORMAT_F32] = {"f32", 1, 4},       [FORMAT_F16] = {"f16", 1, 2},
-    [FORMAT_BF16] = {"bf16", 1, 2},     [FORMAT_Q8_0] = {"q8_0", 32, 34},
-    [FORMAT_Q4_0] = {"q4_0", 32, 18},   [FORMAT_Q4_1] = {"q4_1", 32, 20},
-    [FORMAT_Q5_0] = {"q5_0", 32, 22},   [FORMAT_Q5_1] = {"q5_1", 32, 24},
-    [FORMAT_Q4_K] = {"q4_k", 256, 144}, [FORMAT_Q5_K] = {"q5_k", 256, 176},
+    [FORMAT_F32] = {"f32", 1, 4},
+    [FORMAT_F16] = {"f16", 1, 2},
+    [FORMAT_BF16] = {"bf16", 1, 2},
+    [FORMAT_Q8_0] = {"q8_0", 32, 34},
+    [FORMAT_Q4_0] = {"q4_0", 32, 18},
+    [FORMAT_Q4_1] = {"q4_1", 32, 20},
+    [FORMAT_Q5_0] = {"q5_0", 32, 22},
+    [FORMAT_Q5_1] = {"q5_1", 32, 24},
+    [FORMAT_Q4_K] = {"q4_k", 256, 144},
+    [FORMAT_Q5_K] = {"q5_k", 256, 176},
     [FORMAT_Q6_K] = {"q6_k", 256, 210},
+    [FORMAT_INT8] = {"int8", 32, 34},
+    [FORMAT_INT8_G32] = {"int8_g32", 32, 34},
+    [FORMAT_INT8_G64] = {"int8_g64", 64, 66},
+    [FORMAT_INT8_G128] = {"int8_g128", 128, 130},
+    [FORMAT_INT4_G32] = {"int4_g32", 32, 18},
+    [FORMAT_INT4_G64] = {"int4_g64", 64, 34},
+    [FORMAT_INT4_G128] = {"int4_g128", 128, 66},
 };
 
 size_t format_row_bytes(enum format f, int64_t cols)
@@ -158,6 +170,40 @@ static void take_q6_k(const uint8_t *p, struct block_parts *ret)
     ret->d = read_u16(p + 208);
 }
 
+static void take_int8(const uint8_t *p, int group, struct block_parts *ret)
+{
+    ret->d = read_u16(p);
+    ret->s[0] = 1;
+    memcpy(ret->q, p + 2, (size_t)group);
+}
+
+static void take_int8_64(const uint8_t *p, struct block_parts *ret)
+{
+    take_int8(p, 64, ret);
+}
+
+static void take_int8_128(const uint8_t *p, struct block_parts *ret)
+{
+    take_int8(p, 128, ret);
+}
+
+static void take_int4(const uint8_t *p, int group, struct block_parts *ret)
+{
+    ret->d = read_u16(p);
+    ret->s[0] = 1;
+    take_nibbles(p + 2, group / 2, 8, ret->q);
+}
+
+static void take_int4_64(const uint8_t *p, struct block_parts *ret)
+{
+    take_int4(p, 64, ret);
+}
+
+static void take_int4_128(const uint8_t *p, struct block_parts *ret)
+{
+    take_int4(p, 128, ret);
+}
+
 const struct block_format block_format[FORMAT_COUNT] = {
     [FORMAT_Q8_0] = {take_q8_0, 32, OFFSET_NONE},
     [FORMAT_Q4_0] = {take_q4_0, 32, OFFSET_NONE},
@@ -167,6 +213,13 @@ const struct block_format block_format[FORMAT_COUNT] = {
     [FORMAT_Q4_K] = {take_q4_k, 32, OFFSET_MINUS_MO},
     [FORMAT_Q5_K] = {take_q5_k, 32, OFFSET_MINUS_MO},
     [FORMAT_Q6_K] = {take_q6_k, 16, OFFSET_NONE},
+    [FORMAT_INT8] = {take_q8_0, 32, OFFSET_NONE},
+    [FORMAT_INT8_G32] = {take_q8_0, 32, OFFSET_NONE},
+    [FORMAT_INT8_G64] = {take_int8_64, 64, OFFSET_NONE},
+    [FORMAT_INT8_G128] = {take_int8_128, 128, OFFSET_NONE},
+    [FORMAT_INT4_G32] = {take_q4_0, 32, OFFSET_NONE},
+    [FORMAT_INT4_G64] = {take_int4_64, 64, OFFSET_NONE},
+    [FORMAT_INT4_G128] = {take_int4_128, 128, OFFSET_NONE},
 };
 
 static void read_blocks(enum format f, const uint8_t *p, int64_t n, float *ret)
@@ -262,6 +315,84 @@ static void write_q4_1(const float *x, int64_t n, uint8_t *ret)
     }
 }
 
+/* A group's scale as it is stored: codes are made with that very number. */
+static float group_scale(const float *x, int64_t n, float reach, uint16_t *ret)
+{
+    float greatest = 0;
+    for (int64_t i = 0; i < n; i++)
+        greatest = fmaxf(greatest, fabsf(x[i]));
+    *ret = f16_from_f32(greatest / reach);
+    return f16_to_f32(*ret);
+}
+
+static int group_code(float x, float d, float low, float high)
+{
+    return d > 0 ? (int)fminf(fmaxf(rintf(x / d), low), high) : 0;
+}
+
+/* `group` values share a scale; it stands before each `block` of them. */
+static void write_int8(const float *x, int64_t n, int64_t group, int64_t block, uint8_t *ret)
+{
+    uint16_t h = 0;
+    float d = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (i % group == 0)
+            d = group_scale(x + i, group, 127.5f, &h);
+        if (i % block == 0) {
+            write_u16(ret, h);
+            ret += 2;
+        }
+        *ret++ = (uint8_t)group_code(x[i], d, -128, 127);
+    }
+}
+
+static void write_int4(const float *x, int64_t n, int64_t group, uint8_t *ret)
+{
+    for (; n > 0; n -= group, x += group, ret += 2 + group / 2) {
+        uint16_t h;
+        float d = group_scale(x, group, 7.5f, &h);
+        write_u16(ret, h);
+        for (int64_t i = 0; i < group / 2; i++)
+            ret[2 + i] = (uint8_t)((group_code(x[i], d, -8, 7) + 8) |
+                                   (group_code(x[i + group / 2], d, -8, 7) + 8) << 4);
+    }
+}
+
+static void write_int8_row(const float *x, int64_t n, uint8_t *ret)
+{
+    write_int8(x, n, n, 32, ret);
+}
+
+static void write_int8_32(const float *x, int64_t n, uint8_t *ret)
+{
+    write_int8(x, n, 32, 32, ret);
+}
+
+static void write_int8_64(const float *x, int64_t n, uint8_t *ret)
+{
+    write_int8(x, n, 64, 64, ret);
+}
+
+static void write_int8_128(const float *x, int64_t n, uint8_t *ret)
+{
+    write_int8(x, n, 128, 128, ret);
+}
+
+static void write_int4_32(const float *x, int64_t n, uint8_t *ret)
+{
+    write_int4(x, n, 32, ret);
+}
+
+static void write_int4_64(const float *x, int64_t n, uint8_t *ret)
+{
+    write_int4(x, n, 64, ret);
+}
+
+static void write_int4_128(const float *x, int64_t n, uint8_t *ret)
+{
+    write_int4(x, n, 128, ret);
+}
+
 /* If you add a format: its info above, its row here or in block_format, and its panel in every
  * variant of linear. */
 static const struct {
@@ -275,6 +406,13 @@ static const struct {
     [FORMAT_Q8_0] = {NULL, write_q8_0, 65504.0f * 127},
     [FORMAT_Q4_0] = {NULL, write_q4_0, 65504.0f * 8},
     [FORMAT_Q4_1] = {NULL, write_q4_1, 65504.0f},
+    [FORMAT_INT8] = {NULL, write_int8_row, 65504.0f * 127},
+    [FORMAT_INT8_G32] = {NULL, write_int8_32, 65504.0f * 127},
+    [FORMAT_INT8_G64] = {NULL, write_int8_64, 65504.0f * 127},
+    [FORMAT_INT8_G128] = {NULL, write_int8_128, 65504.0f * 127},
+    [FORMAT_INT4_G32] = {NULL, write_int4_32, 65504.0f * 7},
+    [FORMAT_INT4_G64] = {NULL, write_int4_64, 65504.0f * 7},
+    [FORMAT_INT4_G128] = {NULL, write_int4_128, 65504.0f * 7},
 };
 
 void weight_row_to_f32(const struct weight *w, int64_t row, float *ret)

@@ -30,7 +30,12 @@
  *   Q4_0  f16 d, 4 bits:         w = d * (q - 8)     Q5_K  f16 d, m, 5 bits:  w = d s q - m o
  *   Q4_1  f16 d, f16 m, 4 bits:  w = d * q + m       Q6_K  f16 d, 6 bits:     w = d s (q - 32)
  *   Q5_0  f16 d, 5 bits:         w = d * (q - 16)
- *   Q5_1  f16 d, f16 m, 5 bits:  w = d * q + m */
+ *   Q5_1  f16 d, f16 m, 5 bits:  w = d * q + m
+ * The formats that assay quantizes to by compressed-tensors' symmetric rule, to the nearest code
+ * (rtn): w = d * q, d = max|w| / 127.5 (INT4: 7.5) as f16, q = w / d rounded to even, in -128 ..
+ * 127
+ * (-8 .. 7); INT8 has one d a row, repeated each 32 values, INT8_G64 and so on one a group of 64.
+ */
 enum format {
     FORMAT_F32,
     FORMAT_F16,
@@ -43,6 +48,13 @@ enum format {
     FORMAT_Q4_K,
     FORMAT_Q5_K,
     FORMAT_Q6_K,
+    FORMAT_INT8,
+    FORMAT_INT8_G32,
+    FORMAT_INT8_G64,
+    FORMAT_INT8_G128,
+    FORMAT_INT4_G32,
+    FORMAT_INT4_G64,
+    FORMAT_INT4_G128,
     FORMAT_COUNT,
 };
 
@@ -62,6 +74,9 @@ struct weight {
     int64_t rows, cols; /* N outputs, K inputs */
     const void *data;   /* rows of format_row_bytes each; not owned, often the mapped file */
     void *packed;       /* [device] what weight_pack made of it; NULL: not packed */
+    /* `linear` quantizes x per token to INT8 first and multiplies whole numbers (cpu/int8.h has the
+     * rule). For INT8, INT4, Q8_0, Q4_0, Q4_1 and Q4_K; not for a head that meets logprobs. */
+    bool x_int8;
 };
 
 /* Scalar conversions, for loaders, quantizers and tests; the kernels' own are checked against them.
@@ -69,7 +84,7 @@ struct weight {
 void weight_row_to_f32(const struct weight *w, int64_t row, float *ret); /* [cols] */
 /* Quantizes `n` floats (a multiple of the block) into `ret`; E_UNSUPPORTED: Q5 and the K formats
  * are only read. FORMAT_Q8_0 rounds as llama.cpp does: d = max|x| / 127 as f16, q = roundf(x * (1 /
- * d)) with the unrounded d. Floats round to nearest even. */
+ * d)) with the unrounded d. Floats round to nearest even. What is quantized to INT8 is one row. */
 int format_from_f32(enum format f, const float *x, int64_t n, void *ret, struct error *err);
 
 /* The paged key/value cache. Page p of layer l, P positions, lies at data + (p * n_layers + l) *

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "kernels/cpu/device.h"
+#include "kernels/cpu/int8.h"
 #include "kernels/cpu/pack.h"
 
 #ifdef __x86_64__
@@ -133,7 +134,7 @@ static int weight_pack(struct device *dev, struct weight *w, struct error *err)
                          "between 1 and %d, the columns in multiples of %d",
                          info->name, (long long)w->rows, (long long)w->cols, INT32_MAX,
                          info->block);
-    return panels_pack(dev, w, err);
+    return w->x_int8 ? int8_pack(dev, w, err) : panels_pack(dev, w, err);
 }
 
 static void weight_free(struct device *dev, struct weight *w)

@@ -387,12 +387,25 @@ static const struct {
     tile_function *wide[FEW]; /* [M - 1] over several: */
     size_t panels[FEW];
 } formats[FORMAT_COUNT] = {
-    [FORMAT_F32] = ROW(f32, 4, 3, 2),   [FORMAT_F16] = ROW(f16, 4, 3, 2),
-    [FORMAT_BF16] = ROW(bf16, 4, 3, 2), [FORMAT_Q8_0] = ROW(q8_0, 3, 2, 2),
-    [FORMAT_Q4_0] = ROW(q4_0, 2, 2, 2), [FORMAT_Q4_1] = ROW(q4_1, 2, 2, 2),
-    [FORMAT_Q5_0] = ROW(q5_0, 3, 2, 2), [FORMAT_Q5_1] = ROW(q5_1, 2, 2, 2),
-    [FORMAT_Q4_K] = ROW(q4_k, 2, 2, 2), [FORMAT_Q5_K] = ROW(q5_k, 2, 2, 2),
+    [FORMAT_F32] = ROW(f32, 4, 3, 2),
+    [FORMAT_F16] = ROW(f16, 4, 3, 2),
+    [FORMAT_BF16] = ROW(bf16, 4, 3, 2),
+    [FORMAT_Q8_0] = ROW(q8_0, 3, 2, 2),
+    [FORMAT_Q4_0] = ROW(q4_0, 2, 2, 2),
+    [FORMAT_Q4_1] = ROW(q4_1, 2, 2, 2),
+    [FORMAT_Q5_0] = ROW(q5_0, 3, 2, 2),
+    [FORMAT_Q5_1] = ROW(q5_1, 2, 2, 2),
+    [FORMAT_Q4_K] = ROW(q4_k, 2, 2, 2),
+    [FORMAT_Q5_K] = ROW(q5_k, 2, 2, 2),
     [FORMAT_Q6_K] = ROW(q6_k, 3, 2, 2),
+    /* these have the panels of Q8_0 and Q4_0 */
+    [FORMAT_INT8] = ROW(q8_0, 3, 2, 2),
+    [FORMAT_INT8_G32] = ROW(q8_0, 3, 2, 2),
+    [FORMAT_INT8_G64] = ROW(q8_0, 3, 2, 2),
+    [FORMAT_INT8_G128] = ROW(q8_0, 3, 2, 2),
+    [FORMAT_INT4_G32] = ROW(q4_0, 2, 2, 2),
+    [FORMAT_INT4_G64] = ROW(q4_0, 2, 2, 2),
+    [FORMAT_INT4_G128] = ROW(q4_0, 2, 2, 2),
 };
 
 static tile_function *const many[M_TILE] = {
@@ -529,6 +542,10 @@ static void linear(struct device *dev, float *y, const float *x, const struct we
                    const float *bias, int T)
 {
     size_t N = (size_t)w->rows;
+    if (w->x_int8) {
+        LEVEL(int8_linear)(dev, y, x, w, bias, T);
+        return;
+    }
     if (T == 0)
         return;
     struct linear l = {.p = {.w = w, .x = x, .bias = bias, .y = y, .ldy = N}, .T = (size_t)T};

@@ -11,12 +11,15 @@
 #include "kernels/format.h"
 
 const struct panel_format panel_format[FORMAT_COUNT] = {
-    [FORMAT_F32] = {1, 1, 0, 0, 4},    [FORMAT_F16] = {1, 1, 0, 0, 2},
-    [FORMAT_BF16] = {2, 1, 0, 0, 4},   [FORMAT_Q8_0] = {32, 1, 0, 2, 32},
-    [FORMAT_Q4_0] = {32, 1, 0, 2, 16}, [FORMAT_Q4_1] = {32, 1, 0, 4, 16},
-    [FORMAT_Q5_0] = {32, 1, 0, 2, 32}, [FORMAT_Q5_1] = {32, 1, 0, 4, 32},
-    [FORMAT_Q4_K] = {32, 8, 4, 2, 16}, [FORMAT_Q5_K] = {32, 8, 4, 2, 32},
-    [FORMAT_Q6_K] = {32, 8, 2, 2, 32},
+    [FORMAT_F32] = {1, 1, 0, 0, 4},         [FORMAT_F16] = {1, 1, 0, 0, 2},
+    [FORMAT_BF16] = {2, 1, 0, 0, 4},        [FORMAT_Q8_0] = {32, 1, 0, 2, 32},
+    [FORMAT_Q4_0] = {32, 1, 0, 2, 16},      [FORMAT_Q4_1] = {32, 1, 0, 4, 16},
+    [FORMAT_Q5_0] = {32, 1, 0, 2, 32},      [FORMAT_Q5_1] = {32, 1, 0, 4, 32},
+    [FORMAT_Q4_K] = {32, 8, 4, 2, 16},      [FORMAT_Q5_K] = {32, 8, 4, 2, 32},
+    [FORMAT_Q6_K] = {32, 8, 2, 2, 32},      [FORMAT_INT8] = {32, 1, 0, 2, 32},
+    [FORMAT_INT8_G32] = {32, 1, 0, 2, 32},  [FORMAT_INT8_G64] = {32, 2, 0, 2, 32},
+    [FORMAT_INT8_G128] = {32, 4, 0, 2, 32}, [FORMAT_INT4_G32] = {32, 1, 0, 2, 16},
+    [FORMAT_INT4_G64] = {32, 2, 0, 2, 16},  [FORMAT_INT4_G128] = {32, 4, 0, 2, 16},
 };
 
 size_t panel_bytes(enum format f, int64_t K, int W)
@@ -103,7 +106,7 @@ static void pack_block(uint8_t *to, size_t W, size_t c, enum format f, const str
             to[W + c] = offsets ? b->o[run] : (uint8_t)b->s[2 * run + 1];
         }
         pack_codes(to + W * (size_t)p->scales, W, c, b->q + 32 * run, p->codes,
-                   f == FORMAT_Q4_0 ? 8 : 0);
+                   p->head == 0 && p->scales == 2 ? 8 : 0);
     }
 }
 

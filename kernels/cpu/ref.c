@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/cpu/int8.h"
 #include "kernels/cpu/top.h"
 #include "kernels/format.h"
 
@@ -79,12 +80,73 @@ static void linear_column(void *arg, size_t n, int thread)
         l->y[t * N + n] = (float)(dot(l->x + t * K, row, l->w->cols) + (l->bias ? l->bias[n] : 0));
 }
 
+/* ---- The same with x quantized per token to INT8 (int8.h) ---- */
+
+static int quantized(float x, float scale)
+{
+    return (int)fminf(fmaxf(rintf(x / scale), -128), 127);
+}
+
+static float token_scale(const float *x, int64_t n)
+{
+    float greatest = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(x[i]))
+            return NAN;
+        greatest = fmaxf(greatest, fabsf(x[i]));
+    }
+    return int8_scale(greatest);
+}
+
+/* Row n of w times one token. */
+static float int8_dot(const struct weight *w, size_t n, const float *x, float scale)
+{
+    const struct format_info *info = &format_info[w->format];
+    const uint8_t *p = (const uint8_t *)w->data + n * format_row_bytes(w->format, w->cols);
+    enum int8_kind kind = int8_kind(w->format);
+    float y = 0, d, m;
+    int32_t sum = 0, sum_of_x = 0;
+    for (int64_t k = 0; k < w->cols; k += info->block, p += info->block_bytes) {
+        struct block_parts b = {0};
+        block_format[w->format].take_apart(p, &b);
+        for (int i = 0; i < info->block; i++) {
+            int q = quantized(x[k + i], scale);
+            sum += q * b.q[i];
+            sum_of_x += q;
+            if (kind == INT8_ROW ? k + i + 1 < w->cols : i % INT8_RUN + 1 < INT8_RUN)
+                continue;
+            int8_run_scales(w->format, &b, i / INT8_RUN, &d, &m);
+            y = fmaf((float)sum, d, y);
+            if (kind == INT8_NIBBLES_OFFSET)
+                y = fmaf((float)sum_of_x, m, y);
+            sum = sum_of_x = 0;
+        }
+    }
+    return y * scale;
+}
+
+static void int8_column(void *arg, size_t n, int thread)
+{
+    (void)thread;
+    const struct linear *l = arg;
+    size_t K = (size_t)l->w->cols, N = (size_t)l->w->rows;
+    for (size_t t = 0; t < (size_t)l->T; t++) {
+        float scale = token_scale(l->x + t * K, l->w->cols);
+        float y = isnan(scale) ? scale : int8_dot(l->w, n, l->x + t * K, scale);
+        l->y[t * N + n] = l->bias ? y + l->bias[n] : y;
+    }
+}
+
 static void linear(struct device *dev, float *y, const float *x, const struct weight *w,
                    const float *bias, int T)
 {
     struct linear l = {y, x, w, bias, T, NULL, 0};
     if (T == 0)
         return;
+    if (w->x_int8) {
+        pool_run(dev->pool, (size_t)w->rows, int8_column, &l);
+        return;
+    }
     l.rows = device_scratch(dev, (size_t)w->cols * sizeof(float), &l.stride);
     pool_run(dev->pool, (size_t)w->rows, linear_column, &l);
 }

@@ -37,6 +37,7 @@ struct operands {
     int32_t *ids, *sequences, *table;
     struct kv_cache kv;
     int heads, n_sequences;
+    bool int8; /* the work is whole numbers' */
     struct pool *pool;
 };
 
@@ -56,7 +57,8 @@ static void measure(const struct bench *b, const char *name, double flops, doubl
     }
     printf("%-34s %10.1f us", name, best * 1e6);
     if (flops > 0)
-        printf("  %7.1f GFLOP/s %3.0f %%", flops / best * 1e-9, 100 * flops / best / b->peaks.f32);
+        printf("  %7.1f %s %3.0f %%", flops / best * 1e-9, o->int8 ? "GOP/s  " : "GFLOP/s",
+               100 * flops / best / (o->int8 ? b->peaks.int8 : b->peaks.f32));
     if (bytes > 0)
         printf("  %7.1f GB/s %3.0f %%", bytes / best * 1e-9, 100 * bytes / best / b->peaks.bytes);
     printf("\n");
@@ -90,17 +92,18 @@ static void run_linear(const struct kernels *k, const struct operands *o, int tu
 }
 
 /* One row multiplies many weights in a run, so that they outgrow the caches as a model's do. */
-static void bench_linear(const struct bench *b, enum format f, int T, int N, int K)
+static void bench_product(const struct bench *b, enum format f, bool int8, int T, int N, int K)
 {
     char name[64];
     double bytes = (double)N * (double)format_row_bytes(f, K), flops = 2.0 * T * N * K;
-    struct operands o = {.n_weights = T > 1 ? 1 : 1 + (int)(1e8 / bytes), .T = T};
-    snprintf(name, sizeof name, "linear_%s T=%d N=%d K=%d x%d", format_info[f].name, T, N, K,
-             o.n_weights);
+    struct operands o = {.n_weights = T > 1 ? 1 : 1 + (int)(1e8 / bytes), .T = T, .int8 = int8};
+    snprintf(name, sizeof name, "%s_%s T=%d N=%d K=%d x%d", int8 ? "int8" : "linear",
+             format_info[f].name, T, N, K, o.n_weights);
     if (!strstr(name, b->pattern))
         return;
     o.weights = mem_alloc((size_t)o.n_weights, sizeof *o.weights);
     struct weight file = random_weight(f, N, K);
+    file.x_int8 = int8;
     for (int i = 0; i < o.n_weights; i++)
         o.weights[i] = packed(b, &file);
     o.x = aligned_floats(b, (size_t)T * (size_t)K);
@@ -112,6 +115,27 @@ static void bench_linear(const struct bench *b, enum format f, int T, int N, int
     free(o.weights);
     b->k.buffer_free(b->k.dev, o.x);
     b->k.buffer_free(b->k.dev, o.y);
+}
+
+static void bench_linear(const struct bench *b, enum format f, int T, int N, int K)
+{
+    bench_product(b, f, false, T, N, K);
+}
+
+/* Activations quantized to INT8, that too. */
+static void bench_int8(const struct bench *b)
+{
+    static const enum format formats[] = {FORMAT_INT8, FORMAT_Q8_0,      FORMAT_Q4_0,
+                                          FORMAT_Q4_1, FORMAT_INT4_G128, FORMAT_Q4_K};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        int D = 576 % format_info[formats[i]].block ? 512 : 576;
+        bench_product(b, formats[i], true, 512, 1536, D);
+        bench_product(b, formats[i], true, 512, D, 1536);
+        bench_product(b, formats[i], true, 512, 192, D);
+        for (int T = 32; T > 1; T /= 4)
+            bench_product(b, formats[i], true, T, 1536, D);
+        bench_product(b, formats[i], true, 1, 1536, D);
+    }
 }
 
 static void run_logprobs(const struct kernels *k, const struct operands *o, int turn)
@@ -299,16 +323,18 @@ int bench_run(const char *pattern, int n_threads)
            b.peaks.int8 * 1e-9, b.peaks.bytes * 1e-9);
     bench_pool(&b, pool);
     for (int f = 0; f < FORMAT_COUNT; f++) {
-        bench_linear(&b, (enum format)f, 512, 1536, 576);
-        bench_linear(&b, (enum format)f, 512, 576, 1536);
-        bench_linear(&b, (enum format)f, 512, 192, 576);
-        bench_linear(&b, (enum format)f, 32, 1536, 576);
+        int D = 576 % format_info[f].block ? 512 : 576;
+        bench_linear(&b, (enum format)f, 512, 1536, D);
+        bench_linear(&b, (enum format)f, 512, D, 1536);
+        bench_linear(&b, (enum format)f, 512, 192, D);
+        bench_linear(&b, (enum format)f, 32, 1536, D);
         for (int T = 2; T <= 16; T *= 2)
-            bench_linear(&b, (enum format)f, T, 1536, 576);
-        bench_linear(&b, (enum format)f, 8, 576, 1536);
-        bench_linear(&b, (enum format)f, 1, 1536, 576);
-        bench_linear(&b, (enum format)f, 1, 576, 1536);
+            bench_linear(&b, (enum format)f, T, 1536, D);
+        bench_linear(&b, (enum format)f, 8, D, 1536);
+        bench_linear(&b, (enum format)f, 1, 1536, D);
+        bench_linear(&b, (enum format)f, 1, D, 1536);
     }
+    bench_int8(&b);
     bench_linear(&b, FORMAT_F32, 128, 2048, 8192);
     bench_linear(&b, FORMAT_Q8_0, 1, 2048, 8192);
     bench_logprobs(&b, FORMAT_Q8_0, 1, 49152, 576);

@@ -88,9 +88,11 @@ static void put_u16(uint8_t *p, uint16_t h)
 static const struct {
     int d, m;
 } scales_at[FORMAT_COUNT] = {
-    [FORMAT_Q8_0] = {0, -1}, [FORMAT_Q4_0] = {0, -1},   [FORMAT_Q4_1] = {0, 2},
-    [FORMAT_Q5_0] = {0, -1}, [FORMAT_Q5_1] = {0, 2},    [FORMAT_Q4_K] = {0, 2},
-    [FORMAT_Q5_K] = {0, 2},  [FORMAT_Q6_K] = {208, -1},
+    [FORMAT_Q8_0] = {0, -1},     [FORMAT_Q4_0] = {0, -1},     [FORMAT_Q4_1] = {0, 2},
+    [FORMAT_Q5_0] = {0, -1},     [FORMAT_Q5_1] = {0, 2},      [FORMAT_Q4_K] = {0, 2},
+    [FORMAT_Q5_K] = {0, 2},      [FORMAT_Q6_K] = {208, -1},   [FORMAT_INT8] = {0, -1},
+    [FORMAT_INT8_G32] = {0, -1}, [FORMAT_INT8_G64] = {0, -1}, [FORMAT_INT8_G128] = {0, -1},
+    [FORMAT_INT4_G32] = {0, -1}, [FORMAT_INT4_G64] = {0, -1}, [FORMAT_INT4_G128] = {0, -1},
 };
 
 /* A format that is only read: any bytes are codes, the scales are of the size of a model's. */
@@ -122,12 +124,27 @@ struct weight random_weight(enum format f, int64_t rows, int64_t cols)
             abort();
     }
     floats_free(row);
-    return (struct weight){f, rows, cols, data + 2, NULL};
+    return (struct weight){.format = f, .rows = rows, .cols = cols, .data = data + 2};
 }
 
 void weight_drop(struct weight *w)
 {
     free((char *)(uintptr_t)w->data - 2);
+}
+
+void weight_extreme_codes(struct weight *w, bool greatest)
+{
+    const struct format_info *info = &format_info[w->format];
+    uint8_t *p = (uint8_t *)(uintptr_t)w->data;
+    size_t bytes = (size_t)w->rows * format_row_bytes(w->format, w->cols);
+    bool nibbles = info->block_bytes < info->block;
+    for (size_t i = 0; i < bytes; i++)
+        p[i] = nibbles ? (greatest ? 0xff : 0) : (greatest ? 0x7f : 0x80);
+    for (size_t b = 0; b < bytes; b += (size_t)info->block_bytes) {
+        put_u16(p + b + scales_at[w->format].d, f16_from_f32(0.01f));
+        if (scales_at[w->format].m >= 0)
+            put_u16(p + b + scales_at[w->format].m, f16_from_f32(0.25f));
+    }
 }
 
 /* A 16-bit code whose float is finite. */

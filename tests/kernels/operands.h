@@ -26,6 +26,8 @@ struct weight random_weight(enum format f, int64_t rows, int64_t cols);
 /* Fills the rows with finite codes of the format in a row, so that all occur, as far as they fit.
  */
 void weight_all_codes(struct weight *w);
+/* Every code the greatest, or the least, of a format with codes of 4 or 8 bits. */
+void weight_extreme_codes(struct weight *w, bool greatest);
 void weight_drop(struct weight *w);
 
 /* Times the operations whose name holds the pattern and prints a table. n_threads as for pool_new.

@@ -17,24 +17,16 @@
 #include "kernels/format.h"
 #include "tests/check.h"
 #include "tests/kernels/compare.h"
+#include "tests/kernels/levels.h"
 #include "tests/kernels/story.h"
 
 #ifdef ASSAY_EMULATED
 void emulated_kernels(struct kernels *k);
 #endif
 
-static const double U = 0x1p-24; /* half a unit in the last place: one rounding of 1 */
-
 /* ---- The operations as the checks call them ---- */
 
-static struct level {
-    const char *name, *numerics;
-    unsigned features;
-    void (*emulated)(
-        struct kernels *k); /* puts the level into a table: it runs without its features */
-    struct pool *pools[3];  /* 1, 2 and 3 threads */
-    struct kernels k[3];
-} levels[] = {
+struct level levels[N_LEVELS] = {
     {.name = "ref", .numerics = "cpu-ref-1"},
     {.name = "avx2", .numerics = "cpu-avx2-2", .features = CPU_AVX2},
     {.name = "avx512", .numerics = "cpu-avx512-1", .features = CPU_AVX2 | CPU_AVX512},
@@ -46,19 +38,12 @@ static struct level {
 #endif
 };
 
-enum { N_LEVELS = sizeof levels / sizeof *levels };
+const struct kernels *const ref = &levels[0].k[0];
 
-static const struct kernels *ref = &levels[0].k[0];
-
-/* This machine has the level. */
-static bool level_here(const struct level *l)
+bool level_here(const struct level *l)
 {
     return (cpu_features() & l->features) == l->features;
 }
-
-#define FOR_LEVELS(l)                                                                              \
-    for (struct level *l = levels; l < levels + N_LEVELS; l++)                                     \
-        if (level_here(l) && tool_begin(l->name))
 
 static void levels_open(void)
 {
@@ -80,8 +65,7 @@ static void levels_close(void)
         }
 }
 
-/* The weight as the level wants it: to be given back by its first table's weight_free. */
-static struct weight packed(const struct level *l, const struct weight *w)
+struct weight packed(const struct level *l, const struct weight *w)
 {
     struct weight ret = *w;
     struct error e = {0};
@@ -89,7 +73,7 @@ static struct weight packed(const struct level *l, const struct weight *w)
     return ret;
 }
 
-static void unpack(const struct level *l, struct weight *w)
+void unpack(const struct level *l, struct weight *w)
 {
     l->k[0].weight_free(l->k[0].dev, w);
 }
@@ -122,9 +106,8 @@ static double *linear_bounds(const float *x, const struct weight *w, const float
     return ret;
 }
 
-/* The same rows in other company: alone, cut in two, with other threads. */
-static void linear_invariance(const struct level *l, const float *y, const float *x,
-                              const struct weight *w, const float *bias, int T)
+void linear_invariance(const struct level *l, const float *y, const float *x,
+                       const struct weight *w, const float *bias, int T)
 {
     size_t N = (size_t)w->rows, K = (size_t)w->cols, n = (size_t)T * N;
     float *other = floats(n);
@@ -799,7 +782,7 @@ static void logprobs_edges(void)
 {
     enum { V = 700, D = 8, T = 4 };
     float *rows = tame_floats(V * D, 1), x[T * D] = {0};
-    struct weight file = {FORMAT_F32, V, D, rows, NULL};
+    struct weight file = {.format = FORMAT_F32, .rows = V, .cols = D, .data = rows};
     for (int i = 0; i < D; i++) {
         rows[300 * D + i] = rows[517 * D + i] = rows[41 * D + i] = 2;
         x[i] = 1;                        /* row 0: a tie */
@@ -948,12 +931,12 @@ static void memory_and_pack(void)
         k->buffer_free(k->dev, p);
         k->buffer_free(k->dev, NULL);
         EXPECT(k->buffer_new(k->dev, SIZE_MAX - 10) == NULL);
-        struct weight w = {FORMAT_Q8_0, 4, 64, blocks, NULL};
+        struct weight w = {.format = FORMAT_Q8_0, .rows = 4, .cols = 64, .data = blocks};
         EXPECT_OK(k->weight_pack(k->dev, &w, &e), &e);
         k->weight_free(k->dev, &w);
         w.cols = 65;
         EXPECT_ERROR(k->weight_pack(k->dev, &w, &e), &e, E_UNSUPPORTED, "multiples of 32");
-        w = (struct weight){FORMAT_F32, 0, 64, "", NULL};
+        w = (struct weight){.format = FORMAT_F32, .rows = 0, .cols = 64, .data = ""};
         EXPECT_ERROR(k->weight_pack(k->dev, &w, &e), &e, E_UNSUPPORTED, "0 rows");
     }
 }
@@ -993,6 +976,9 @@ int main(int argc, char **argv)
         {"linear", linear},
         {"weights", weights},
         {"linear_not_finite", linear_not_finite},
+        {"int8", int8},
+        {"int8_extremes", int8_extremes},
+        {"int8_refused", int8_refused},
         {"add_rmsnorm", add_rmsnorm},
         {"rope_angles", rope_angles},
         {"rope", rope},
