@@ -38,7 +38,8 @@ struct catalog {
         struct entry *items;
         size_t n, cap;
     } entries;
-    struct value *by_name; /* name -> index */
+    struct value *by_name;  /* name -> index */
+    struct value *hub_data; /* "PATH NAME" -> data_files of a built-in task; NULL: not looked yet */
     struct refs {
         struct task_ref *items;
         size_t n, cap;
@@ -192,6 +193,34 @@ static struct definition overrides_in(struct catalog *c, const struct definition
     return o;
 }
 
+/* dataset_path and dataset_name, as one text. */
+static const char *hub_name(struct catalog *c, const struct definition *d)
+{
+    return arena_printf(c->arena, "%s %s", text_of(c, d, "dataset_path", ""),
+                        text_of(c, d, "dataset_name", ""));
+}
+
+/* Where a built-in task has the data set in a publisher's files, another task can read it there. */
+static const struct value *stand_in(struct catalog *c, const struct definition *d)
+{
+    if (dict_get(d->config, "data_files") || !dict_get(d->config, "dataset_path"))
+        return NULL;
+    bool known = c->hub_data != NULL;
+    if (!known)
+        c->hub_data = value_dict(c->arena);
+    for (int i = 0; !known && library_builtin(i); i++) {
+        struct definition own;
+        const char *path = arena_printf(c->arena, "assay:%s", library_builtin(i));
+        if (definition_load(c->library, path, &own, NULL) < 0)
+            continue;
+        struct value *files = dict_get(own.config, "data_files");
+        const char *name = hub_name(c, &own);
+        if (files && *name != ' ' && !dict_get(c->hub_data, name))
+            dict_set(c->arena, c->hub_data, name, files);
+    }
+    return dict_get(c->hub_data, hub_name(c, d));
+}
+
 static int add_leaf(struct catalog *c, const char *name, struct definition d, const char *file,
                     const char *replaces, int parent, struct error *err)
 {
@@ -208,6 +237,7 @@ static int add_leaf(struct catalog *c, const char *name, struct definition d, co
                              .config = d.config,
                              .file = file,
                              .sources = d.sources,
+                             .stand_in = stand_in(c, &d),
                              .replaces = replaces,
                              .parent = parent};
     return 0;

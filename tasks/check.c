@@ -105,11 +105,12 @@ static int foreign_functions(struct check *c, const struct value *v, const char 
     return n + 1;
 }
 
-static bool is_remote(const struct value *config)
+static bool is_remote(const struct task_ref *ref)
 {
+    const struct value *config = ref->config;
     static const char *const local[] = {"json", "csv", "text", "parquet", "arrow"};
     const struct value *path = dict_get(config, "dataset_path");
-    if (dict_get(config, "data_files") || !path || path->type != VALUE_STR)
+    if (ref->stand_in || dict_get(config, "data_files") || !path || path->type != VALUE_STR)
         return false;
     for (size_t i = 0; i < sizeof local / sizeof *local; i++)
         if (str_eqz(path->s, local[i]))
@@ -140,7 +141,7 @@ static void check_task(struct check *c, const struct task_ref *ref, const char *
         failed(c, &e, file);
     } else {
         c->report.n_tasks++;
-        c->report.n_remote += is_remote(ref->config);
+        c->report.n_remote += is_remote(ref);
     }
 }
 

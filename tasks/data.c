@@ -6,6 +6,7 @@
 #include "tasks/definition.h"
 #include "tasks/document.h"
 #include "tasks/functions.h"
+#include "tasks/hub.h"
 
 struct places {
     struct buf looked; /* each path that was tried, for the error */
@@ -335,6 +336,60 @@ static int kwargs_files(struct opening *op, const struct value *kwargs, struct d
     return n > 0 ? 0 : error_set(err, E_INPUT, "%s: data_files is an empty list", op->where);
 }
 
+/* ---- a data set of the hub ---- */
+
+/* 1: opened; 0: no folder holds it. */
+static int open_hub(struct opening *op, const char *name, struct docs *ret, struct error *err)
+{
+    struct arena *a = &op->t->arena;
+    const struct value *config = dict_get(op->t->ref->config, "dataset_name");
+    const char *config_name = config && config->type == VALUE_STR ? text_in(a, config) : NULL;
+    struct data_spec spec = {0};
+    for (int i = -1; i < op->o->n_data_dirs; i++) { /* the path itself may be a folder, as there */
+        const char *folder = i < 0 ? name : path_join(a, op->o->data_dirs[i], name);
+        const char *parquet;
+        int found =
+            hub_files(a, folder, config_name, op->split, &spec.paths, &spec.n_paths, &parquet);
+        if (!found && parquet)
+            return error_set(err, E_UNSUPPORTED,
+                             "%s: \"%s\" is a Parquet file, which assay does not read; save the "
+                             "split \"%s\" as JSON lines beside it",
+                             op->where, parquet, op->split);
+        if (!found) {
+            if (op->places.n++ < 8)
+                buf_printf(&op->places.looked, "%s%s/%s%s%s.jsonl", op->places.looked.n ? ", " : "",
+                           folder, config_name ? config_name : "", config_name ? "/" : "",
+                           op->split);
+            continue;
+        }
+        int r = format_of_name(a, &spec, spec.paths[0], op->where, err);
+        if (r < 0)
+            return r;
+        spec.infer = spec.format == DATA_CSV;
+        ret->split = arena_printf(a, "%s", op->split);
+        r = dataset_open(&spec, &ret->data, err);
+        return r < 0 ? r : 1;
+    }
+    return 0;
+}
+
+/* The data set's own files where a folder has them, else those of a built-in task on it. */
+static int open_remote(struct opening *op, const char *name, struct docs *ret, struct error *err)
+{
+    const struct value *files = op->t->ref->stand_in;
+    int r = open_hub(op, name, ret, err);
+    if (r == 0 && files && files->type == VALUE_DICT && dict_get(files, op->split))
+        r = split_candidates(op, files, op->split, 0, ret, err);
+    if (r == 0)
+        return error_set(
+            err, E_IO,
+            "task \"%s\": its data set \"%s\" is not here; looked for %s. Save its "
+            "split \"%s\" as JSON lines there, or name the folder that holds \"%s\" with "
+            "--data DIR",
+            op->t->info.name, name, op->places.looked.p, op->split, name);
+    return r < 0 ? r : 0;
+}
+
 static int open_kwargs(struct opening *op, struct docs *ret, struct error *err)
 {
     const struct value *config = op->t->ref->config;
@@ -348,10 +403,7 @@ static int open_kwargs(struct opening *op, struct docs *ret, struct error *err)
     const char *name = text_in(&op->t->arena, path);
     struct data_spec spec = {0};
     if (strcmp(name, "json") != 0 && strcmp(name, "csv") != 0 && strcmp(name, "text") != 0)
-        return error_set(err, E_UNSUPPORTED,
-                         "%s: dataset_path \"%s\" is not read here: assay reads local files, named "
-                         "by dataset_path json, csv or text with dataset_kwargs, or by data_files",
-                         op->where, name);
+        return open_remote(op, name, ret, err);
     int r = set_format(&spec, name, op->where, err);
     if (r == 0 && kwargs && kwargs->type != VALUE_DICT && kwargs->type != VALUE_NONE)
         r = error_set(err, E_INPUT, "%s: dataset_kwargs must be a dict", op->where);

@@ -308,6 +308,7 @@ static struct task *task_new(const struct task_ref *ref)
     *own = *ref; /* the definition is copied, so that the catalog need not stay open */
     own->config = value_clone(&t->arena, ref->config);
     own->sources = value_clone(&t->arena, ref->sources);
+    own->stand_in = ref->stand_in ? value_clone(&t->arena, ref->stand_in) : NULL;
     t->ref = own;
     t->file = arena_printf(&t->arena, "%s", ref->file);
     return t;

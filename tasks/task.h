@@ -31,12 +31,14 @@ struct group_metric {
 
 /* One selected leaf task, or a group above leaf tasks. */
 struct task_ref {
-    const char *name;            /* "arc_easy"; inline group members are "parent::name" */
-    const char *alias;           /* what tables show */
-    const struct value *config;  /* merged definition; for a group its own */
-    const char *file;            /* where it is defined, for errors */
-    const struct value *sources; /* config's keys -> the file that each comes from */
-    const char *replaces;        /* the file whose task of that name it takes the place of */
+    const char *name;             /* "arc_easy"; inline group members are "parent::name" */
+    const char *alias;            /* what tables show */
+    const struct value *config;   /* merged definition; for a group its own */
+    const char *file;             /* where it is defined, for errors */
+    const struct value *sources;  /* config's keys -> the file that each comes from */
+    const struct value *stand_in; /* data_files of a built-in task on the same data set of the hub,
+                                     for a definition that names none; or NULL */
+    const char *replaces;         /* the file whose task of that name it takes the place of */
     bool is_group;
     int parent;                            /* index of its group in the selection, or -1 */
     const struct group_metric *aggregates; /* a group's aggregate_metric_list */
