@@ -41,6 +41,10 @@ static const struct option run_options[] = {
     {OPTION_COUNT, 0, "top_logprobs", "K", &o.n_top,
      "keep each scored token and the K most probable, for assay compare [0]"},
     {OPTION_INT, 0, "seed", "N", &o.seed, "of the few-shot sampler [1234]"},
+    {OPTION_STR, 0, "draws", "MODE", &o.draws,
+     "examples by place (lm-eval) or by document (keyed) [lm-eval]"},
+    {OPTION_FLAG, 0, "skip_bad_rows", NULL, &o.skip_bad_rows,
+     "leave out and count rows that cannot be asked [they stop the run]"},
     {OPTION_GROUP, 0, "Where things are", NULL, NULL, NULL},
     {OPTION_LIST, 0, "data", "DIR", &o.data,
      "data folder; may be given again [~/.cache/assay/data]"},
@@ -138,6 +142,10 @@ static void report_failures(const struct plan *p, struct progress *progress, str
 {
     for (int i = 0; i < p->n; i++) {
         const struct planned *e = &p->items[i];
+        if (e->n_bad_rows)
+            progress_note(progress, "task \"%s\": %lld bad row%s left out%s: %s", e->info->name,
+                          (long long)e->n_bad_rows, e->n_bad_rows == 1 ? "" : "s",
+                          e->n_bad_rows == 1 ? "" : "; the first", e->first_bad_row);
         if (e->n_failed)
             progress_note(progress, "task \"%s\": %lld document%s failed%s: %s", e->info->name,
                           (long long)e->n_failed, e->n_failed == 1 ? "" : "s",
@@ -302,6 +310,8 @@ int cmd_run(int argc, char **argv, struct error *err)
     if (o.n_top > REQUEST_TOP_MOST)
         return error_set(err, E_USAGE, "--top_logprobs=%d: there are %d at most", o.n_top,
                          REQUEST_TOP_MOST);
+    if (o.draws && strcmp(o.draws, "lm-eval") != 0 && strcmp(o.draws, "keyed") != 0)
+        return error_set(err, E_USAGE, "--draws is lm-eval or keyed, not \"%s\"", o.draws);
     if ((r = check_models(&a, err)) < 0) {
         arena_free(&a);
         return r;

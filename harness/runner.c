@@ -30,6 +30,7 @@ struct job {
     int n_pending;              /* requests that the backend still has */
     struct scored scored;
     const char *error; /* NULL: none yet */
+    bool bad_row;      /* it could not be asked */
 };
 
 struct runner {
@@ -91,6 +92,7 @@ static void ask(struct runner *r, struct planned *e, int64_t doc)
     if (task_ask(e->task, &j->arena, doc, &j->asked, &err) < 0) {
         j->asked = (struct asked){.doc_id = doc};
         j->error = arena_copy(&j->arena, err.msg, strlen(err.msg));
+        j->bad_row = true;
         queue_push(&r->scored, index);
         return;
     }
@@ -312,7 +314,9 @@ static int store_job(struct runner *r, struct job *j, struct error *err)
     struct sample_row row;
     sample_row_fill(&j->arena, &j->asked, j->responses, &j->scored, j->error, &row);
     struct planned *e = j->evaluation;
-    if (j->error && e->n_failed++ == 0)
+    if (j->bad_row && e->n_bad_rows++ == 0)
+        snprintf(e->first_bad_row, sizeof e->first_bad_row, "%s", j->error);
+    else if (j->error && !j->bad_row && e->n_failed++ == 0)
         snprintf(e->first_error, sizeof e->first_error, "%s", j->error);
     int result = store_sample(r->store, e->id, &row, err);
     if (result == 0)

@@ -25,6 +25,8 @@ struct planned {
     int64_t n_stored;    /* bits set in `done` below n_eval */
     int64_t n_failed;    /* filled by the runner: documents stored with an error */
     char first_error[1000];
+    int64_t n_bad_rows; /* filled by the runner: documents that could not be asked */
+    char first_bad_row[1000];
 };
 
 static inline bool planned_done(const struct planned *p, int64_t doc)

@@ -106,9 +106,35 @@ static struct task_options task_options(struct backend *b, const struct sweep_op
         .chat_arg = b,
         .fewshot_as_multiturn = o->fewshot_as_multiturn,
         .max_gen_toks = o->max_gen_toks,
+        .keyed_draws = o->draws && strcmp(o->draws, "keyed") == 0,
+        .skip_bad_rows = o->skip_bad_rows,
         .allow_unsandboxed = o->allow_unsandboxed,
         .n_workers = o->score_threads,
     };
+}
+
+/* Every document that is to be asked is rendered once, before any model time is spent on it. */
+static int check_documents(struct planned *p, const struct sweep_options *o, struct error *err)
+{
+    struct arena a = {0};
+    struct error first = {0};
+    int64_t n_bad = 0;
+    for (int64_t doc = 0; doc < p->info->n_eval && !o->skip_bad_rows; doc++) {
+        struct asked q;
+        if (planned_done(p, doc))
+            continue;
+        struct arena_mark m = arena_mark(&a);
+        n_bad += task_ask(p->task, &a, doc, &q, n_bad ? NULL : &first) < 0;
+        arena_reset(&a, m);
+    }
+    arena_free(&a);
+    if (n_bad == 0)
+        return 0;
+    return error_set(err, E_INPUT,
+                     "%s (%lld bad document%s of %lld; mend the file, or give --skip_bad_rows to "
+                     "leave them out and count them)",
+                     first.msg, (long long)n_bad, n_bad == 1 ? "" : "s",
+                     (long long)p->info->n_eval);
 }
 
 static int open_one(struct arena *a, struct planned *p, struct backend *b, struct store *s,
@@ -124,7 +150,9 @@ static int open_one(struct arena *a, struct planned *p, struct backend *b, struc
     if ((r = store_evaluation(s, &e, &p->id, err)) < 0 ||
         (r = store_run_evaluation(s, run, p->id, p->info->n_eval, err)) < 0)
         return r;
-    return find_stored(p, s, o->n_top, err);
+    if ((r = find_stored(p, s, o->n_top, err)) < 0 || p->n_stored == p->info->n_eval)
+        return r;
+    return check_documents(p, o, err);
 }
 
 bool task_ref_below(const struct task_ref *refs, int ref, int group)

@@ -12,10 +12,12 @@
 struct sweep_options {
     struct strings models, tasks, data, include_paths;
     const char *db, *output, *system_instruction;
-    double limit;     /* as struct task_options */
-    int num_fewshot;  /* -1: as each task says */
-    int seed;         /* of the few-shot sampler */
-    int max_gen_toks; /* 0: as each task says */
+    double limit;      /* as struct task_options */
+    int num_fewshot;   /* -1: as each task says */
+    int seed;          /* of the few-shot sampler */
+    int max_gen_toks;  /* 0: as each task says */
+    const char *draws; /* "lm-eval" or "keyed" */
+    bool skip_bad_rows;
     bool apply_chat_template, fewshot_as_multiturn, allow_unsandboxed;
     int n_top; /* log-probabilities kept with each scored token; 0: none */
     int threads, token_budget, score_threads, bootstrap_iters;

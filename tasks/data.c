@@ -427,7 +427,7 @@ int data_open(struct task *t, const struct task_options *o, const char *split, s
                                 : dict_get(t->ref->config, "dataset_kwargs") ? "dataset_kwargs"
                                                                              : "dataset_path",
                                 t->file);
-    struct docs docs = {0};
+    struct docs docs = {.draws = t->draws};
     int r = 0;
     if (!own) {
         r = open_kwargs(&op, &docs, err);
@@ -470,6 +470,18 @@ static int choose_rows(struct docs *d, struct arena *arena, struct error *err)
     return 0;
 }
 
+/* A damaged row's order does not matter: it is an error wherever it is asked for. */
+static void seed_by_row(const struct docs *d, struct arena *arena, int64_t i, struct pyrandom *ret)
+{
+    struct arena_mark m = arena_mark(arena);
+    const struct value *row;
+    uint64_t key = 0;
+    if (dataset_row(d->data, arena, i, &row, NULL) == 0)
+        key = draws_key(&d->draws, draws_document(arena, row));
+    arena_reset(arena, m);
+    pyrandom_seed(ret, (int64_t)(key >> 1));
+}
+
 /* The order of each document's choices: one random.Random(0) shuffles them in turn, as
  * lm-evaluation-harness does where the task is the first thing that is loaded. */
 static void shuffle_choices(struct docs *d, struct arena *arena)
@@ -480,6 +492,8 @@ static void shuffle_choices(struct docs *d, struct arena *arena)
     pyrandom_seed(&random, 0);
     for (size_t i = 0; i < n; i++) {
         size_t order[] = {0, 1, 2, 3};
+        if (d->draws.keyed)
+            seed_by_row(d, arena, (int64_t)i, &random);
         pyrandom_shuffle(&random, order, 4);
         for (int k = 0; k < 4; k++)
             orders[i][k] = (uint8_t)order[k];

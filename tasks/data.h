@@ -25,6 +25,7 @@
 #define ASSAY_TASKS_DATA_H
 
 #include "tasks/dataset.h"
+#include "tasks/draws.h"
 #include "tasks/task_internal.h"
 #include "tasks/where.h"
 
@@ -36,6 +37,7 @@ struct docs {
     document_function *process;  /* or NULL */
     const int64_t *rows;         /* [n_rows] those that process_docs keeps; NULL: all */
     int64_t n_rows;
+    struct draws draws;
     const uint8_t (*orders)[4]; /* one a row: "shuffle" (functions.h); or NULL */
 };
 

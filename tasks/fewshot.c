@@ -84,6 +84,57 @@ static int draw_random(struct shots *s, struct arena *a, size_t n, const struct 
     return 0;
 }
 
+/* Equal documents count once. */
+static int read_pool(struct shots *s, struct arena *a, size_t n, struct error *err)
+{
+    uint64_t *pooled = arena_array(s->arena, n, sizeof *pooled);
+    for (size_t i = 0; i < n; i++) {
+        const struct value *doc;
+        struct arena_mark m = arena_mark(a);
+        int r = docs_get(s->pool, a, (int64_t)i, &doc, err);
+        pooled[i] = r < 0 ? 0 : draws_document(a, doc);
+        arena_reset(a, m);
+        if (r < 0 && !s->skip_bad_rows)
+            return error_prefix(err, "a document of the few-shot pool: ");
+    }
+    s->pooled = pooled;
+    return 0;
+}
+
+/* The n documents of lowest rank, in that order, kept sorted while the pool goes by. The document
+ * that is asked is never one of them. */
+static int draw_keyed(struct shots *s, struct arena *a, int64_t doc_id, size_t *ret,
+                      struct error *err)
+{
+    const struct value *doc;
+    size_t n = (size_t)docs_count(s->pool), have = 0, want = (size_t)s->n;
+    uint64_t *ranks = arena_array(a, want + 1, sizeof *ranks);
+    int r = docs_get(s->eval, a, doc_id, &doc, err);
+    if (r == 0 && !s->pooled)
+        r = read_pool(s, a, n, err);
+    if (r < 0)
+        return r;
+    uint64_t self = draws_document(a, doc), key = draws_key(&s->draws, self);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t rank = draws_rank(key, s->pooled[i]);
+        if (s->pooled[i] == 0 || s->pooled[i] == self || (have == want && rank >= ranks[want - 1]))
+            continue;
+        size_t k = have;
+        while (k > 0 && ranks[k - 1] > rank)
+            k--;
+        if (k > 0 && ranks[k - 1] == rank)
+            continue;
+        have += have < want;
+        for (size_t j = have - 1; j > k; j--) {
+            ranks[j] = ranks[j - 1];
+            ret[j] = ret[j - 1];
+        }
+        ranks[k] = rank;
+        ret[k] = i;
+    }
+    return have == want ? 0 : too_few(s, have, err);
+}
+
 static int draw(struct shots *s, struct arena *a, int64_t doc_id, size_t *ret, struct error *err)
 {
     const struct value *self = NULL;
@@ -97,8 +148,10 @@ static int draw(struct shots *s, struct arena *a, int64_t doc_id, size_t *ret, s
 
 int shots_draw(struct shots *s, struct arena *a, int64_t doc_id, size_t *ret, struct error *err)
 {
+    if (s->draws.keyed && s->sampler == SAMPLER_DEFAULT)
+        return draw_keyed(s, a, doc_id, ret, err);
     if (s->next > doc_id || s->next == 0) {
-        pyrandom_seed(&s->random, s->seed);
+        pyrandom_seed(&s->random, s->draws.seed);
         s->next = 0;
     }
     if (s->sampler == SAMPLER_FIRST_N)

@@ -145,7 +145,9 @@ static int open_pool(struct task *t, const struct task_options *o, struct error 
     s->pool = t->pool;
     s->eval = t->eval;
     s->n = t->info.num_fewshot;
-    s->seed = o->fewshot_seed;
+    s->draws = t->draws;
+    s->arena = &t->arena;
+    s->skip_bad_rows = o->skip_bad_rows;
     t->shots = s;
     return 0;
 }
@@ -213,16 +215,31 @@ static int document_error(const struct task *t, struct arena *a, int64_t doc_id,
                         docs_where(t->eval, a, doc_id));
 }
 
-static int prepare_fields(struct task *t, const struct value *recorded, struct error *err)
+static int try_document(struct task *t, const struct value *recorded, int64_t doc_id,
+                        struct error *err)
 {
     const struct value *sample = recorded;
-    int r = recorded ? 0 : docs_get(t->eval, &t->arena, 0, &sample, err);
+    int r = recorded ? 0 : docs_get(t->eval, &t->arena, doc_id, &sample, err);
     if (r < 0)
         return error_prefix(err, "task \"%s\": ", t->info.name);
     if ((r = compile_fields(t, sample, err)) < 0)
         return r;
     r = try_first(t, sample, err);
-    return r < 0 ? document_error(t, &t->arena, 0, err) : 0;
+    return r < 0 ? document_error(t, &t->arena, doc_id, err) : 0;
+}
+
+/* By the first document, or by the first good one where bad ones are left out. */
+static int prepare_fields(struct task *t, const struct value *recorded, bool skip_bad_rows,
+                          struct error *err)
+{
+    enum { MOST = 1000 };
+    struct error later;
+    int r = try_document(t, recorded, 0, err);
+    for (int64_t i = 1; r < 0 && skip_bad_rows && i < MOST && i < docs_count(t->eval); i++) {
+        t->text = t->target = t->choice = NULL;
+        r = try_document(t, NULL, i, &later);
+    }
+    return r;
 }
 
 /* ---- opening ---- */
@@ -233,6 +250,12 @@ static void set_counts(struct task *t, double limit)
     double want = limit < 0 ? (double)n : limit < 1 ? ceil((double)n * limit) : floor(limit);
     t->info.n_docs = n;
     t->info.n_eval = want < (double)n ? (int64_t)want : n;
+}
+
+static bool draws_anything(const struct task *t)
+{
+    return (t->shots && t->shots->sampler == SAMPLER_DEFAULT) || t->eval->orders ||
+           (t->pool && t->pool->orders);
 }
 
 /* What the definition says, without where its files lie. */
@@ -253,6 +276,10 @@ static void set_hashes(struct task *t)
         hasher_field(h, e.key->s);
         hasher_field(h, json_text(&t->arena, e.value));
         arena_reset(&t->arena, m);
+    }
+    if (t->draws.keyed && draws_anything(t)) {
+        hasher_field(h, STR("keyed draws"));
+        hasher_add(h, &t->draws.seed, sizeof t->draws.seed);
     }
     if (t->output == OUTPUT_GENERATE_UNTIL) /* which --max_gen_toks may have set */
         hasher_add(h, &t->max_gen_toks, sizeof t->max_gen_toks);
@@ -276,6 +303,7 @@ static void set_options(struct task *t, const struct task_options *o)
     t->chat_arg = o->chat_arg;
     t->fewshot_as_multiturn = o->fewshot_as_multiturn;
     t->allow_unsandboxed = o->allow_unsandboxed;
+    t->draws = (struct draws){o->keyed_draws, o->fewshot_seed, t->info.name};
     t->n_workers = o->n_workers;
 }
 
@@ -288,7 +316,7 @@ static int open_parts(struct task *t, const struct task_options *o, struct error
     if (!o->recorded && ((r = open_eval(t, o, err)) < 0 ||
                          (t->info.num_fewshot > 0 && (r = open_pool(t, o, err)) < 0)))
         return r;
-    if ((r = prepare_fields(t, o->recorded, err)) < 0)
+    if ((r = prepare_fields(t, o->recorded, o->skip_bad_rows, err)) < 0)
         return r;
     if (t->no_system)
         task_note(t,

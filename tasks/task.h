@@ -71,9 +71,11 @@ typedef int chat_renderer(void *arg, struct arena *a, const struct value *messag
 struct task_options {
     const char *const *data_dirs; /* --data, searched in order */
     int n_data_dirs;
-    int num_fewshot;                /* -1: as the task says */
-    int64_t fewshot_seed;           /* 1234 */
-    double limit;                   /* < 0: all; [0,1): fraction, ceil; >= 1: documents */
+    int num_fewshot;      /* -1: as the task says */
+    int64_t fewshot_seed; /* 1234 */
+    bool keyed_draws;     /* draws.h: not by a document's place */
+    bool skip_bad_rows;   /* a row that cannot be read is left out of what is drawn from */
+    double limit;         /* < 0: all; [0,1): fraction, ceil; >= 1: documents */
     const char *system_instruction; /* NULL: none */
     chat_renderer *chat;            /* NULL: no --apply_chat_template */
     void *chat_arg;

@@ -7,6 +7,7 @@
 #ifndef ASSAY_TASKS_TASK_INTERNAL_H
 #define ASSAY_TASKS_TASK_INTERNAL_H
 
+#include "tasks/draws.h"
 #include "tasks/task.h"
 
 struct docs;
@@ -77,6 +78,7 @@ struct task {
     int max_gen_toks;
     struct sampling sampling; /* of generate_until */
     struct shots *shots;
+    struct draws draws;
     struct str system_instruction; /* n == 0: none */
     chat_renderer *chat;
     void *chat_arg;

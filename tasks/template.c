@@ -175,8 +175,9 @@ int field_value(const struct field *f, struct arena *a, const struct value *doc,
         break;
     case FIELD_TEMPLATE:
         r = jinja_render(f->template, a, doc, &text, err);
-        if (r == 0)
-            r = interpret(f, a, text, &v, err);
+        if (r < 0)
+            return error_prefix(err, "%s, ", f->key);
+        r = interpret(f, a, text, &v, err);
         break;
     case FIELD_FUNCTION:
         r = f->function(a, doc, &v, err);

@@ -1,6 +1,5 @@
-# A task or data file that cannot be used: one sentence with file and line. What is wrong with the
-# task as a whole ends the run (3) and leaves no store; what is wrong with a document is that
-# document's failure (1), and the others are scored.
+# A task or data file that cannot be used: one sentence with file and line, before any model time is
+# spent; the run ends (3) and leaves no store.
 . "$source/tests/cli/lib.sh"
 export XDG_CACHE_HOME=$PWD/cache
 make_tasks 3

@@ -518,7 +518,7 @@ static void says_what_is_wrong(void)
                                                     "test_split: test\n"));
     struct task_options o = defaults();
     struct opened t;
-    EXPECT_ERROR(open_task(path, &o, &t), &err, E_UNSUPPORTED, "dataset_path \"org/name\"");
+    EXPECT_ERROR(open_task(path, &o, &t), &err, E_IO, "its data set \"org/name\" is not here");
     close_task(&t);
 }
 
