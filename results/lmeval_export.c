@@ -314,12 +314,27 @@ static int64_t scored(const struct part *p)
     return n;
 }
 
+/* The definition's word, which may be wrong: our own tables go by the metric. */
+static bool says_higher(const struct value *config, const char *metric)
+{
+    const struct metric_info *info = metric_find(metric);
+    const struct value *list = dict_get(config, "metric_list");
+    for (size_t i = 0; list && list->type == VALUE_LIST && i < list->list.n; i++) {
+        const struct value *name = dict_get(list->list.items[i], "metric");
+        const struct value *said = dict_get(list->list.items[i], "higher_is_better");
+        if (name && name->type == VALUE_STR && str_eqz(name->s, metric) && said &&
+            said->type == VALUE_BOOL)
+            return said->b;
+    }
+    return !info || info->higher_is_better;
+}
+
 static struct value *directions(struct arena *a, const struct part *p)
 {
     struct value *d = value_dict(a);
     for (int i = 0; i < p->e.n_scores; i++) {
-        const struct metric_info *info = metric_find(p->e.scores[i].metric);
-        dict_set(a, d, p->e.scores[i].metric, value_bool(a, !info || info->higher_is_better));
+        const char *metric = p->e.scores[i].metric;
+        dict_set(a, d, metric, value_bool(a, says_higher(p->config, metric)));
     }
     return d;
 }

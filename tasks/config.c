@@ -297,7 +297,8 @@ static int need_text_keys(const struct value *v, const char *where, const char *
 static int parse_metric(struct task *t, const struct value *item, struct task_metric *ret,
                         struct error *err)
 {
-    static const char *const own[] = {"metric", "aggregation", "higher_is_better", "hf_evaluate"};
+    static const char *const own[] = {"metric", "aggregation", "higher_is_better", "hf_evaluate",
+                                      "weight_by_size"};
     const char *where = arena_printf(&t->arena, "%s", task_where(t, "metric_list"));
     int r = need_text_keys(item, where, "an entry of metric_list", err);
     if (r < 0)
@@ -316,12 +317,14 @@ static int parse_metric(struct task *t, const struct value *item, struct task_me
                          "%s: aggregation must be the name of one, such as "
                          "mean; Python functions are not run",
                          where);
+    if (dict_get(item, "weight_by_size"))
+        task_note(t, "metric_list: weight_by_size is a group's; it has no effect here");
     const char *function = function_name(metric);
     *ret = (struct task_metric){
         .name = function && *function ? function : arena_copy(&t->arena, metric->s.p, metric->s.n),
         .is_function = function != NULL,
         .aggregation = how ? arena_copy(&t->arena, how->s.p, how->s.n) : NULL,
-        .kwargs = rest_of(&t->arena, item, own, 4),
+        .kwargs = rest_of(&t->arena, item, own, 5),
         .line = metric->line,
     };
     return 0;
