@@ -312,6 +312,9 @@ static int parse_metric(struct task *t, const struct value *item, struct task_me
                          "%s: hf_evaluate asks for a metric of Hugging Face's "
                          "evaluate library, which assay does not load",
                          where);
+    const char *aggregate = function_name(how);
+    if (aggregate && strcmp(aggregate, "agg_inst_level_acc") == 0)
+        how = NULL; /* IFEval's own, which is how its metrics are aggregated here */
     if (how && (how->type != VALUE_STR || how->tag))
         return error_set(err, E_UNSUPPORTED,
                          "%s: aggregation must be the name of one, such as "

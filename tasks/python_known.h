@@ -1,5 +1,6 @@
 /* A row a function of lm-evaluation-harness 0.4.13: `assay tasks check --json` prints the
- * fingerprints of those that are not here. clang-format off */
+ * fingerprints of those that are not here. */
+/* clang-format off */
 {"f471dbada64595d4", "assay.build_predictions"}, /* humaneval/utils.build_predictions */
     {"97123351802fdf67",
      "assay.build_predictions_instruct"},       /* humaneval/utils.build_predictions_instruct */
@@ -17,3 +18,12 @@
     {"c7a765ac490f68a4", "assay.wikitext"}, /* wikitext/preprocess_wikitext.process_results */
     {"30257b56b6eb5f3a",
      "assay.wikitext_target"}, /* wikitext/preprocess_wikitext.wikitext_detokenizer */
+{"bab14434807da6cd", "assay.gpqa"}, /* leaderboard/gpqa/utils.process_docs */
+{"8ab9063a0247b703", "assay.ifeval"}, /* ifeval/utils.process_results */
+{"56fac11b239aadc8", "assay.agg_inst_level_acc"}, /* ifeval/utils.agg_inst_level_acc */
+{"a0dd3513b2ee866d", "assay.mmlu_pro_choice"}, /* leaderboard/mmlu_pro/utils.doc_to_choice */
+{"39ae1b682d8c9da6", "assay.mmlu_pro_text"}, /* leaderboard/mmlu_pro/utils.doc_to_text */
+{"98143938d68d999f", "assay.mmlu_pro_cot_target"}, /* mmlu_pro/utils.fewshot_to_target */
+{"5aa8d2e209db4f34", "assay.mmlu_pro_cot_text"}, /* mmlu_pro/utils.doc_to_text */
+{"5967da613700c827", "assay.mmlu_pro_cot_text"}, /* mmlu_pro/utils.fewshot_to_text */
+{"f2d34f5bdd087120", "assay.musr_text"}, /* leaderboard/musr/utils.doc_to_text */

@@ -18,8 +18,13 @@ filter_list:
   - name: whole
     filter:
       - function: take_first
+metric_list:
+  - metric: exact_match
+    higher_is_better: false
 Y
+# what only assay counts (no_answer) stays in the store; a direction is the file's word
 "$assay" run -q -m tiny -t filters.yaml --limit 2 --output three >/dev/null
+sqlite3 assay.db "select metric, filter, higher_is_better, n from v_scores where task = 'filtered' order by 1, 2"
 python3 - <<'P'
 import json, os
 def rows(path): return [json.loads(line) for line in open(path)]
@@ -39,5 +44,6 @@ print(len(c["resps"]), len(c["filtered_resps"]), c["acc"] in (0, 1))
 mean = sum(s["acc"] for s in rows(folder("one") + "/samples_colors.jsonl")) / 5
 print("acc is the samples' mean:", mean == r["results"]["colors"]["acc,none"])
 print([(s["doc_id"], s["filter"]) for s in rows(folder("three") + "/samples_filtered.jsonl")])
-print(sorted(json.load(open(folder("three") + "/results.json"))["results"]["filtered"]))
+r = json.load(open(folder("three") + "/results.json"))
+print(sorted(r["results"]["filtered"]), r["higher_is_better"])
 P
