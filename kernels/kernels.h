@@ -62,6 +62,7 @@ struct format_info {
     const char *name; /* "f32", "q8_0": also what users write */
     int block;        /* values a block; 1 for the floats */
     int block_bytes;
+    bool takes_int8; /* struct weight's x_int8 may be set */
 };
 extern const struct format_info format_info[FORMAT_COUNT];
 
@@ -75,7 +76,7 @@ struct weight {
     const void *data;   /* rows of format_row_bytes each; not owned, often the mapped file */
     void *packed;       /* [device] what weight_pack made of it; NULL: not packed */
     /* `linear` quantizes x per token to INT8 first and multiplies whole numbers (cpu/int8.h has the
-     * rule). For INT8, INT4, Q8_0, Q4_0, Q4_1 and Q4_K; not for a head that meets logprobs. */
+     * rule). For formats that take it; not for a head that meets logprobs. */
     bool x_int8;
 };
 

@@ -59,7 +59,7 @@ static void fill_info(struct backend *b)
         .numerics =
             arena_printf(&b->arena, "%s,%s", b->kernels.numerics, format_info[b->spec.dtype].name),
         .format = m->format,
-        .quant = b->spec.quant == FORMAT_COUNT ? "none" : format_info[b->spec.quant].name,
+        .quant = b->spec.quant_name,
         .architecture = m->architecture,
         .chat_template = b->language.words->chat_template,
         .bos_text = b->language.words->bos_text,
@@ -123,7 +123,7 @@ int backend_open(const char *text, const struct backend_options *options, struct
         goto out;
     b->pool = pool_new(options->n_threads);
     b->kernels = kernels_cpu(options->features & cpu_features(), b->pool);
-    if ((r = model_open(b->spec.path, b->spec.quant, b->pool, &b->model, err)) < 0)
+    if ((r = model_open(b->spec.path, &b->spec.quant, b->pool, &b->model, err)) < 0)
         goto out;
     struct engine_options eo = engine_options(b, options);
     if ((r = foresee(b->model, &eo, limits_memory(""), err)) < 0 ||

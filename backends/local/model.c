@@ -69,7 +69,9 @@ struct load {
     struct model *m;
     const struct family *family;
     struct checkpoint *c;
-    enum format quant;
+    struct quantization quant;
+    bool in_layer; /* what is read now */
+    size_t n_int8; /* matrices that take INT8 activations */
     struct pool *pool;
     struct error *err;
 };
@@ -386,7 +388,7 @@ static void forget_pages(const struct weight *w)
 /* Replaces the weight by a quantized one that the model owns. */
 static int quantize(struct load *l, struct weight *w)
 {
-    struct weight q = {.format = l->quant, .rows = w->rows, .cols = w->cols};
+    struct weight q = {.format = l->quant.format, .rows = w->rows, .cols = w->cols};
     void *data = mem_try((size_t)w->rows, format_row_bytes(q.format, q.cols));
     if (!data)
         return error_set(l->err, E_MEMORY,
@@ -407,10 +409,10 @@ static int quantize(struct load *l, struct weight *w)
 static int foresee_quantized(struct load *l)
 {
     size_t bytes = 0, available = limits_memory("");
-    for (size_t i = 0; l->quant != FORMAT_COUNT && i < l->c->tensors.n; i++) {
+    for (size_t i = 0; l->quant.format != FORMAT_COUNT && i < l->c->tensors.n; i++) {
         const struct tensor *t = &l->c->tensors.items[i];
-        size_t row = t->n_dims == 2 ? format_row_bytes(l->quant, t->shape[1]) : 0;
-        if (t->format != l->quant && t->format != FORMAT_COUNT)
+        size_t row = t->n_dims == 2 ? format_row_bytes(l->quant.format, t->shape[1]) : 0;
+        if (t->format != l->quant.format && t->format != FORMAT_COUNT)
             bytes += (size_t)t->shape[0] * row;
     }
     if (bytes <= available)
@@ -419,7 +421,7 @@ static int foresee_quantized(struct load *l)
         l->err, E_MEMORY,
         "not enough memory for the model \"%s\": quant=%s makes weights of %zu MiB, and "
         "%zu MiB are free; without quant= the file is used as it is",
-        l->c->path, format_info[l->quant].name, bytes >> 20, available >> 20);
+        l->c->path, format_info[l->quant.format].name, bytes >> 20, available >> 20);
 }
 
 /* Kernels read floats at their natural alignment; a file may put them anywhere. */
@@ -444,9 +446,16 @@ static int read_matrix(struct load *l, const struct tensor *t, int64_t rows, int
     if (r < 0)
         return r;
     *ret = (struct weight){.format = t->format, .rows = rows, .cols = cols, .data = t->data};
-    bool quantizes = l->quant != FORMAT_COUNT && l->quant != t->format &&
-                     cols % format_info[l->quant].block == 0;
+    enum format f = l->quant.layers_only && !l->in_layer ? FORMAT_COUNT : l->quant.format;
+    if (f != FORMAT_COUNT && l->quant.layers_only && cols % format_info[f].block != 0)
+        return error_set(l->err, E_INPUT,
+                         "cannot quantize tensor \"%.*s\" of the model \"%s\": its %lld columns "
+                         "are not a multiple of %d; choose another group_size, or quant=none",
+                         STR_ARG(t->name), l->c->path, (long long)cols, format_info[f].block);
+    bool quantizes = f != FORMAT_COUNT && f != t->format && cols % format_info[f].block == 0;
     r = quantizes ? quantize(l, ret) : align(l, ret, t->bytes);
+    ret->x_int8 = l->quant.int8_activations && l->in_layer && format_info[ret->format].takes_int8;
+    l->n_int8 += ret->x_int8;
     l->m->n_params += rows * cols;
     l->m->weight_bytes += (size_t)rows * format_row_bytes(ret->format, cols);
     return r;
@@ -528,19 +537,26 @@ static int read_weights(struct load *l)
     else if ((r = read_matrix(l, t, vocab, m->width, &m->head)) < 0)
         return r;
     m->layers = arena_array(&m->arena, (size_t)m->n_layers, sizeof *m->layers);
+    l->in_layer = true;
     for (int i = 0; i < m->n_layers && r == 0; i++)
         r = read_layer(l, i);
+    if (r == 0 && l->quant.int8_activations && l->n_int8 == 0)
+        return error_set(l->err, E_UNSUPPORTED,
+                         "cannot run the model \"%s\" with INT8 activations: its weights are %s, "
+                         "and only codes of 4 or 8 bits multiply them; add quant=w8a8-int",
+                         l->c->path, format_info[m->layers[0].q.format].name);
     m->format = format_info[m->layers[0].q.format].name;
     return r;
 }
 
-int model_open(const char *path, enum format quant, struct pool *pool, struct model **ret,
-               struct error *err)
+int model_open(const char *path, const struct quantization *quant, struct pool *pool,
+               struct model **ret, struct error *err)
 {
     struct model *m = mem_alloc(1, sizeof *m);
     struct error mine = {0};
     int r = checkpoint_open(path, &m->files, &mine);
-    struct load l = {.m = m, .c = m->files, .quant = quant, .pool = pool, .err = &mine};
+    struct load l = {.m = m, .c = m->files, .pool = pool, .err = &mine};
+    l.quant = quant ? *quant : (struct quantization){.format = FORMAT_COUNT};
     if (r == 0 && (r = find_family(&l)) == 0 && (r = read_shape(&l)) == 0 &&
         (r = read_rope(&l)) == 0 && (r = foresee_quantized(&l)) == 0)
         r = read_weights(&l);

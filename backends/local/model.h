@@ -39,12 +39,20 @@ struct model {
     } owned;
 };
 
-/* `quant`: FORMAT_COUNT leaves the weights as stored; FORMAT_Q8_0 quantizes every matrix whose
- * columns are a multiple of 32, embedding and head included (as llama.cpp's Q8_0 files do), from
- * what the file stores. E_UNSUPPORTED: an unknown family (err lists the known) or weight format.
- * E_INPUT: a tensor is missing or has another shape. */
-int model_open(const char *path, enum format quant, struct pool *pool, struct model **ret,
-               struct error *err);
+/* What is made of the weights at load. A matrix whose columns are no multiple of the format's block
+ * stays as it is; with layers_only it is an error. */
+struct quantization {
+    enum format format;    /* FORMAT_COUNT: as the file stores them */
+    bool layers_only;      /* embedding and head keep the file's format */
+    bool int8_activations; /* the layers' matrices multiply activations quantized to INT8, per token
+                            */
+};
+
+/* `quant` NULL: nothing is quantized. E_UNSUPPORTED: an unknown family (err lists the known) or
+ * weight format, or no matrix that could take INT8 activations. E_INPUT: a tensor is missing, has
+ * another shape or cannot be quantized. */
+int model_open(const char *path, const struct quantization *quant, struct pool *pool,
+               struct model **ret, struct error *err);
 void model_close(struct model *m);
 
 /* Packs every matrix that multiplies for the table `k`, whose close then frees what was made; their

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/str.h"
@@ -18,7 +19,9 @@ static const struct key {
 } keys[] = {
     {"name", KEY_TEXT, offsetof(struct spec, name), 0, {0}},
     {"dtype", KEY_FORMAT, offsetof(struct spec, dtype), 0, {"f32", "bf16", "f16"}},
-    {"quant", KEY_FORMAT, offsetof(struct spec, quant), 0, {"q8_0", "none"}},
+    {"quant", KEY_TEXT, offsetof(struct spec, quant_text), 0, {0}},
+    {"group_size", KEY_COUNT, offsetof(struct spec, group_size), 128, {0}},
+    {"act", KEY_TEXT, offsetof(struct spec, act), 0, {0}},
     {"max_length", KEY_COUNT, offsetof(struct spec, max_length), 1 << 24, {0}},
 };
 enum { N_KEYS = sizeof keys / sizeof *keys };
@@ -86,6 +89,55 @@ static int set_key(struct arena *a, const struct key *key, struct str value, con
     return 0;
 }
 
+/* What quant= makes of the weights, by group_size. */
+static const struct quant {
+    const char *name;
+    enum format format[4]; /* none given, 32, 64, 128; FORMAT_COUNT: not to be had */
+    bool layers_only, int8_activations;
+} quants[] = {
+    {"none", {FORMAT_COUNT, FORMAT_COUNT, FORMAT_COUNT, FORMAT_COUNT}, false, false},
+    {"q8_0", {FORMAT_Q8_0, FORMAT_COUNT, FORMAT_COUNT, FORMAT_COUNT}, false, false},
+    {"w8a8-int", {FORMAT_INT8, FORMAT_COUNT, FORMAT_COUNT, FORMAT_COUNT}, true, true},
+    {"w8a16", {FORMAT_INT8, FORMAT_INT8_G32, FORMAT_INT8_G64, FORMAT_INT8_G128}, true, false},
+    {"w4a16", {FORMAT_INT4_G128, FORMAT_INT4_G32, FORMAT_INT4_G64, FORMAT_INT4_G128}, true, false},
+};
+enum { N_QUANTS = sizeof quants / sizeof *quants };
+
+static int unknown_quant(const char *name, const char *text, struct error *err)
+{
+    struct buf takes = {0};
+    for (int i = 0; i < N_QUANTS; i++)
+        buf_printf(&takes, "%s%s", i ? ", " : "", quants[i].name);
+    int r =
+        error_set(err, E_USAGE, "model \"%s\": quant takes %s, not \"%s\"", text, takes.p, name);
+    buf_free(&takes);
+    return r;
+}
+
+static int set_quant(struct arena *a, const char *text, struct spec *s, struct error *err)
+{
+    const char *name = s->quant_text ? s->quant_text : "none";
+    const struct quant *q = NULL;
+    int g = s->group_size, by = g == 32 ? 1 : g == 64 ? 2 : g == 128 ? 3 : 0;
+    for (int i = 0; i < N_QUANTS; i++)
+        if (strcmp(name, quants[i].name) == 0)
+            q = &quants[i];
+    if (!q)
+        return unknown_quant(name, text, err);
+    if (g && (by == 0 || q->format[by] == FORMAT_COUNT))
+        return error_set(
+            err, E_USAGE,
+            "model \"%s\": group_size takes 32, 64 or 128, beside quant=w8a16 or w4a16", text);
+    if (s->act && strcmp(s->act, "int8") != 0)
+        return error_set(err, E_USAGE, "model \"%s\": act takes int8, not \"%s\"", text, s->act);
+    s->quant = (struct quantization){q->format[by], q->layers_only, q->int8_activations || s->act};
+    bool int4 = q->format[0] == FORMAT_INT4_G128, more = s->act && !q->int8_activations;
+    s->quant_name = g || int4 ? arena_printf(a, "%s-g%d", name, g ? g : 128) : name;
+    if (more)
+        s->quant_name = arena_printf(a, "%s-int8", s->quant_name);
+    return 0;
+}
+
 /* "models/x.gguf" is x; "models/x/" with quant=q8_0 is x-q8_0. */
 static const char *default_name(struct arena *a, const struct spec *s)
 {
@@ -95,10 +147,9 @@ static const char *default_name(struct arena *a, const struct spec *s)
     struct str base = str_of(path_base(str_copy(a, path).p));
     if (str_ends(base, STR(".gguf")))
         base.n -= 5;
-    bool q = s->quant != FORMAT_COUNT, d = s->dtype != FORMAT_F32;
-    return arena_printf(a, "%.*s%s%s%s%s", STR_ARG(base), q ? "-" : "",
-                        q ? format_info[s->quant].name : "", d ? "-" : "",
-                        d ? format_info[s->dtype].name : "");
+    bool q = strcmp(s->quant_name, "none") != 0, d = s->dtype != FORMAT_F32;
+    return arena_printf(a, "%.*s%s%s%s%s", STR_ARG(base), q ? "-" : "", q ? s->quant_name : "",
+                        d ? "-" : "", d ? format_info[s->dtype].name : "");
 }
 
 /* The row of a key; NULL: there is none. */
@@ -113,7 +164,7 @@ static const struct key *find_key(struct str name)
 int spec_parse(struct arena *a, const char *text, const char *dtype, struct spec *ret,
                struct error *err)
 {
-    struct spec s = {.dtype = FORMAT_F32, .quant = FORMAT_COUNT};
+    struct spec s = {.dtype = FORMAT_F32};
     struct str rest = str_of(text);
     size_t comma = str_find(rest, STR(","), 0);
     int r = dtype ? set_key(a, find_key(STR("dtype")), str_of(dtype), text, &s, err) : 0;
@@ -135,6 +186,8 @@ int spec_parse(struct arena *a, const char *text, const char *dtype, struct spec
         if (r < 0)
             return r;
     }
+    if ((r = set_quant(a, text, &s, err)) < 0)
+        return r;
     if (!s.name)
         s.name = default_name(a, &s);
     *ret = s;

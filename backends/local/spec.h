@@ -2,16 +2,17 @@
 #ifndef ASSAY_BACKENDS_LOCAL_SPEC_H
 #define ASSAY_BACKENDS_LOCAL_SPEC_H
 
-#include "base/arena.h"
-#include "base/error.h"
-#include "kernels/kernels.h"
+#include "backends/local/model.h"
 
 struct spec {
     const char *path;
     const char *name;  /* as given, or the path's last part with what quant and dtype add */
     enum format dtype; /* FORMAT_F32 unless given */
-    enum format quant; /* FORMAT_COUNT: none */
-    int max_length;    /* 0: the model's */
+    struct quantization quant;
+    const char *quant_name;       /* with all that it takes: "none", "w4a16-g128", "q8_0-int8" */
+    int group_size;               /* as given; 0: not given */
+    const char *quant_text, *act; /* likewise; NULL */
+    int max_length;               /* 0: the model's */
 };
 
 /* The path ends at the first comma. `dtype` holds where the spec names none; NULL: f32. E_USAGE: an

@@ -135,6 +135,68 @@ static void quantizing_at_load_is_quantizing_before(void)
     arena_free(&a);
 }
 
+/* Whatever the weights are made into, an answer depends on nothing but its own tokens. */
+static void quantized_answers_depend_on_their_tokens(void)
+{
+    static const struct {
+        const char *kind, *options, *name;
+    } cases[] = {{"gguf-f32", ",quant=w8a8-int", "w8a8-int"},
+                 {"hf-bf16", ",quant=w8a8-int", "w8a8-int"},
+                 {"gguf-f32", ",quant=w8a16", "w8a16"},
+                 {"gguf-f32", ",quant=w8a16,group_size=32", "w8a16-g32"},
+                 {"hf-f32", ",quant=w4a16,group_size=32", "w4a16-g32"},
+                 {"gguf-f32", ",quant=w4a16,group_size=32,act=int8", "w4a16-g32-int8"},
+                 {"gguf-f32", ",quant=q8_0,act=int8", "q8_0-int8"},
+                 {"gguf-q4_0", ",act=int8", "none-int8"},
+                 {"gguf-q4_1", ",act=int8", "none-int8"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena a = {0};
+        struct asking plain = {.options = cases[i].options};
+        struct asking other = {.options = cases[i].options,
+                               .n_threads = 2,
+                               .token_budget = 5,
+                               .no_sharing = true,
+                               .shuffle = 7};
+        const char *path = make(&a, &(struct tiny_model){.kind = cases[i].kind});
+        struct response *want = ask(path, &plain, &a, mixed, N_MIXED);
+        struct response *got = ask(path, &other, &a, mixed, N_MIXED);
+        if (want && got)
+            expect_same(got, want, N_MIXED, cases[i].options);
+        struct backend *b = open_backend(path, &plain);
+        if (b)
+            EXPECT_Z(backend_info(b)->quant, cases[i].name);
+        backend_close(b);
+        arena_free(&a);
+    }
+}
+
+/* What cannot be made of a model is said, not left undone. */
+static void quantization_is_refused(void)
+{
+    static const struct {
+        const char *options, *says;
+    } cases[] = {{",quant=w4a16", "choose another group_size"},
+                 {",act=int8", "add quant=w8a8-int"},
+                 {",quant=w9", "w8a8-int, w8a16, w4a16"},
+                 {",quant=q8_0,group_size=32", "beside quant=w8a16"},
+                 {",quant=w8a16,group_size=33", "32, 64 or 128"},
+                 {",act=int4", "act takes int8"}};
+    struct arena a = {0};
+    const char *path = make(&a, &(struct tiny_model){.kind = "gguf-f32"});
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct backend *b = NULL;
+        struct backend_options options = {.n_threads = 1};
+        struct error err = {0};
+        int r = backend_open(arena_printf(&a, "%s%s", path, cases[i].options), &options, &b, &err);
+        if (r == 0 || !strstr(err.msg, cases[i].says))
+            check_fail(__FILE__, __LINE__, "%s: %d, \"%s\" lacks \"%s\"", cases[i].options, r,
+                       err.msg, cases[i].says);
+        if (r == 0)
+            backend_close(b);
+    }
+    arena_free(&a);
+}
+
 /* Fewer bits in the activations: other numbers, but close, and as independent of the batch. */
 static void dtypes_round_activations(void)
 {
@@ -652,7 +714,7 @@ static void cache_fits_the_memory(void)
     struct pool *pool = pool_new(1);
     struct model *m = NULL;
     const char *path = make(&a, &(struct tiny_model){.kind = "gguf-f16"});
-    EXPECT_OK(model_open(path, FORMAT_COUNT, pool, &m, &err), &err);
+    EXPECT_OK(model_open(path, NULL, pool, &m, &err), &err);
     for (size_t i = 0; m && i < sizeof cases / sizeof *cases; i++) {
         struct engine_options o = {.token_budget = 256, .max_length = 1 << 14, .pool = pool};
         int r = foresee(m, &o, cases[i].available, &err);
@@ -682,6 +744,8 @@ CHECK_MAIN({"formats_agree_with_transformers", formats_agree_with_transformers},
            {"untied_heads_and_biases", untied_heads_and_biases},
            {"generation_agrees_with_transformers", generation_agrees_with_transformers},
            {"quantizing_at_load_is_quantizing_before", quantizing_at_load_is_quantizing_before},
+           {"quantized_answers_depend_on_their_tokens", quantized_answers_depend_on_their_tokens},
+           {"quantization_is_refused", quantization_is_refused},
            {"dtypes_round_activations", dtypes_round_activations},
            {"rope_scaling_agrees_with_transformers", rope_scaling_agrees_with_transformers},
            {"stops_at_strings_and_ids", stops_at_strings_and_ids},

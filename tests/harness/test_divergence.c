@@ -64,7 +64,7 @@ static void ask_model(struct arena *a, const char *kind, struct answer answers[N
     struct engine_options o = {.token_budget = 64, .max_length = 128, .pool = pool};
     struct model *m = NULL;
     struct engine *e = NULL;
-    EXPECT_OK(model_open(path, FORMAT_COUNT, pool, &m, &err), &err);
+    EXPECT_OK(model_open(path, NULL, pool, &m, &err), &err);
     EXPECT_OK(model_pack(m, &k, &err), &err);
     EXPECT_OK(engine_open(m, &k, &o, &e, &err), &err);
     for (int i = 0; i < N_DOCS; i++) {
