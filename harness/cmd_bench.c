@@ -12,13 +12,16 @@
 
 static struct {
     struct strings models;
+    const char *workload;
     int threads, repeat;
     bool json;
 } o = {.repeat = 3};
 
 static const struct option bench_options[] = {
     {OPTION_LIST, 'm', "model", "SPEC", &o.models,
-     "GGUF file or model folder, with ,quant= ,dtype= ...; may be given again"},
+     "GGUF file or folder, with ,quant= ,dtype= ...; may be repeated"},
+    {OPTION_STR, 0, "workload", "WORD", &o.workload,
+     "only those with the word in their name, such as decode [all]"},
     {OPTION_COUNT, 0, "threads", "N", &o.threads, "threads of the engine [physical cores]"},
     {OPTION_COUNT, 0, "repeat", "N", &o.repeat, "the best of so many runs is printed [3]"},
     {OPTION_FLAG, 0, "json", NULL, &o.json, "print the table as JSON"},
@@ -45,6 +48,11 @@ static const struct workload {
     {"decode, batch 32", {32, 128, 64}},
 };
 enum { N_WORKLOADS = sizeof workloads / sizeof *workloads };
+
+static bool is_wanted(const struct workload *w)
+{
+    return !o.workload || strstr(w->name, o.workload);
+}
 
 static const char *const headings[] = {"Model",      "Workload", ">tokens/s",   ">GFLOP/s",
                                        ">% of peak", ">GB/s",    ">% of memory"};
@@ -91,7 +99,8 @@ static int bench_model(const char *spec, struct table *t, struct error *err)
                backend_info(b)->name, backend_info(b)->numerics,
                (double)backend_info(b)->weight_bytes * 1e-6, peak.flops * 1e-9, peak.bytes * 1e-9);
     for (int i = 0; i < N_WORKLOADS && r == 0; i++)
-        r = bench_workload(b, &workloads[i], &peak, t, err);
+        if (is_wanted(&workloads[i]))
+            r = bench_workload(b, &workloads[i], &peak, t, err);
     backend_close(b);
     return r;
 }
@@ -109,6 +118,12 @@ int cmd_bench(int argc, char **argv, struct error *err)
         return error_set(err, E_USAGE,
                          o.repeat ? "no model; name one with -m MODEL"
                                   : "--repeat takes 1 or more");
+    bool any = false;
+    for (int i = 0; i < N_WORKLOADS; i++)
+        any |= is_wanted(&workloads[i]);
+    if (!any)
+        return error_set(err, E_USAGE, "no workload has \"%s\" in its name; try prefill or decode",
+                         o.workload);
     struct table t;
     table_init(&t, headings, N_HEADINGS);
     for (size_t i = 0; i < o.models.n && r == 0; i++)

@@ -6,6 +6,7 @@ try bench online -m tiny
 try bench offline
 try bench offline -m tiny --repeat 0
 try bench offline -m nowhere
+try bench offline -m tiny --workload sleep
 "$assay" bench offline -m tiny -m tiny,name=again,quant=q8_0 --repeat 1 --json >rows 2>notes
 sed 's/^/! /' notes
 python3 - <<'P'
