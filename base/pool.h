@@ -13,7 +13,8 @@
 
 struct pool;
 
-/* n_threads <= 0: one a core that this process may use (base/limits.h). Never NULL; with 1 thread everything runs in the caller. */
+/* n_threads <= 0: one a core that this process may use (base/limits.h). Never NULL; with 1 thread
+ * everything runs in the caller. */
 struct pool *pool_new(int n_threads);
 void pool_free(struct pool *p);
 int pool_size(const struct pool *p);

@@ -68,14 +68,16 @@ static void quantizers_as_llama_cpp(void)
     EXPECT_INT((int8_t)q[2 + 31], -127);
     for (int i = 0; i < 31; i++) /* 2.5 codes a step; halves go away from zero */
         EXPECT_INT(q[2 + i], (int)roundf(x[i] * (1 / (12.7f / 127))));
-    weight_row_to_f32(&(struct weight){.format = FORMAT_Q8_0, .rows = 1, .cols = 32, .data = q}, 0, back);
+    weight_row_to_f32(&(struct weight){.format = FORMAT_Q8_0, .rows = 1, .cols = 32, .data = q}, 0,
+                      back);
     EXPECT_NEAR(back[31], -12.7, 0.01);
 
     EXPECT_OK(format_from_f32(FORMAT_Q4_0, x, 32, q, &e), &e);
     EXPECT_INT(q[0] | q[1] << 8, f16_from_f32(12.7f / 8)); /* the far value is negative: d > 0 */
     EXPECT_INT(q[2 + 15] >> 4, 0);                         /* and has the code -8 + 8 */
     EXPECT_INT(q[2] & 15, 8);
-    weight_row_to_f32(&(struct weight){.format = FORMAT_Q4_0, .rows = 1, .cols = 32, .data = q}, 0, back);
+    weight_row_to_f32(&(struct weight){.format = FORMAT_Q4_0, .rows = 1, .cols = 32, .data = q}, 0,
+                      back);
     for (int i = 0; i < 32; i++)
         EXPECT_NEAR(back[i], x[i], 12.7 / 16 + 0.01);
 
@@ -83,7 +85,8 @@ static void quantizers_as_llama_cpp(void)
     EXPECT_INT(q[2] | q[3] << 8, f16_from_f32(-12.7f));
     EXPECT_INT(q[4 + 15] >> 4, 0);
     EXPECT_INT(q[4 + 14] >> 4, 15);
-    weight_row_to_f32(&(struct weight){.format = FORMAT_Q4_1, .rows = 1, .cols = 32, .data = q}, 0, back);
+    weight_row_to_f32(&(struct weight){.format = FORMAT_Q4_1, .rows = 1, .cols = 32, .data = q}, 0,
+                      back);
     for (int i = 0; i < 32; i++)
         EXPECT_NEAR(back[i], x[i], 20.2 / 30 + 0.02);
 }
