@@ -49,6 +49,8 @@ static void row_bytes(void)
     EXPECT_INT(format_row_bytes(FORMAT_Q4_0, 64), 36);
     EXPECT_INT(format_row_bytes(FORMAT_Q4_1, 64), 40);
     EXPECT_INT(format_row_bytes(FORMAT_Q4_1, 63), 0);
+    EXPECT_INT(format_row_bytes(FORMAT_Q6_K, 512), 420);
+    EXPECT_INT(format_row_bytes(FORMAT_Q4_K, 288), 0);
     EXPECT_INT(format_row_bytes(FORMAT_F32, -4), 0);
     EXPECT_INT(format_row_bytes(FORMAT_F32, INT64_MAX), 0);
 }
@@ -116,7 +118,55 @@ static void quantizers_at_the_edges(void)
     }
 }
 
+/* What the `gguf` package for Python makes of the same bytes, at some places. */
+static void blocks_as_gguf(void)
+{
+    static const struct {
+        enum format format;
+        int d, m, at[8]; /* where the scales stand; places */
+        float want[8];
+    } cases[] = {
+        {FORMAT_Q5_0, 0, -1, {0, 1, 17, 31}, {4.5f, -1, 0, 0.5f}},
+        {FORMAT_Q5_1, 0, 2, {0, 1, 17, 31}, {9.75f, 12.25f, 2.75f, 2.75f}},
+        {FORMAT_Q4_K,
+         0,
+         2,
+         {0, 1, 33, 100, 127, 130, 200, 255},
+         {157.75f, -12.75f, 10, 47.5f, 40.5f, 94.5f, 69.25f, 24.25f}},
+        {FORMAT_Q5_K,
+         0,
+         2,
+         {0, 1, 33, 100, 127, 130, 200, 255},
+         {405.75f, -12.75f, -2, 117.5f, -1.5f, 94.5f, 69.25f, 54.25f}},
+        {FORMAT_Q6_K,
+         208,
+         -1,
+         {0, 1, 33, 100, 127, 130, 200, 255},
+         {-715.5f, 848, -336, 1261.5f, 750, 71.5f, 544.5f, -30}},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        const struct format_info *info = &format_info[cases[c].format];
+        uint8_t block[256];
+        float got[256];
+        for (int i = 0; i < info->block_bytes; i++)
+            block[i] = (uint8_t)(i * 37 + 11);
+        block[cases[c].d] = 0; /* 0.5 and 0.25 */
+        block[cases[c].d + 1] = 0x38;
+        if (cases[c].m >= 0) {
+            block[cases[c].m] = 0;
+            block[cases[c].m + 1] = 0x34;
+        }
+        struct weight w = {cases[c].format, 1, info->block, block, NULL};
+        weight_row_to_f32(&w, 0, got);
+        for (int i = 0; i < (info->block == 32 ? 4 : 8); i++)
+            EXPECT_NEAR(got[cases[c].at[i]], cases[c].want[i], 0);
+        struct error e = {0};
+        EXPECT_ERROR(format_from_f32(w.format, got, info->block, block, &e), &e, E_UNSUPPORTED,
+                     "only reads it");
+    }
+}
+
 CHECK_MAIN({"halves_round_trip", halves_round_trip},
            {"halves_round_to_nearest_even", halves_round_to_nearest_even}, {"row_bytes", row_bytes},
            {"quantizers_as_llama_cpp", quantizers_as_llama_cpp},
-           {"quantizers_at_the_edges", quantizers_at_the_edges})
+           {"quantizers_at_the_edges", quantizers_at_the_edges}, {"blocks_as_gguf", blocks_as_gguf})
