@@ -86,7 +86,7 @@ struct rule {
     int above; /* the stem's measure must be above this */
 };
 
-/* The first rule whose suffix fits decides, applied or not. `last` NULL: there are n rules. */
+/* The first rule whose suffix fits decides, applied or not. */
 static void apply(struct word *w, const struct rule *rules, size_t n)
 {
     struct word stem;

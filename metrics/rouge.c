@@ -6,7 +6,7 @@
 /* A text's words as numbers; line i (of those that are not empty) is [lines[i], lines[i + 1]). */
 struct document {
     struct sequence words;
-    size_t *lines, n_lines;
+    size_t *lines, n_lines, longest;
 };
 
 static bool is_kept(char c)
@@ -33,8 +33,11 @@ static struct document read_document(struct arena *a, struct vocabulary *v, stru
         if (n)
             d.words.ids[d.words.n++] = vocabulary_id(v, (struct str){p + start, n});
         if (i == lower.n || p[i] == '\n') {
-            if (i > line_start)
+            if (i > line_start) {
                 d.lines[++d.n_lines] = d.words.n;
+                size_t length = d.words.n - d.lines[d.n_lines - 1];
+                d.longest = length > d.longest ? length : d.longest;
+            }
             line_start = i + 1;
         }
         i++;
@@ -65,24 +68,59 @@ static uint32_t *count_words_of(struct arena *a, const struct document *d, uint3
     return counts;
 }
 
-/* The words of a target line that are in a longest common subsequence with some line of the
- * prediction, each word used no more often than either text has it. */
+/* The line with its words numbered from 1 as they stand in a target line, and 0 for all others;
+ * how many of its words the target line has. */
+static size_t renumber(struct sequence line, const uint32_t *numbers, uint32_t *ret)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < line.n; i++) {
+        ret[i] = numbers[line.ids[i]];
+        n += ret[i] > 0;
+    }
+    return n;
+}
+
+/* Marks the words of a target line that are in a longest common subsequence with some line of the
+ * prediction. `numbers` is all 0 before and after. */
+static void mark_union(struct arena *a, struct sequence line, const struct document *prediction,
+                       uint32_t *numbers, bool *any)
+{
+    uint32_t *ids = arena_array(a, line.n + 1, sizeof *ids), n = 0;
+    uint32_t *others = arena_array(a, prediction->longest + 1, sizeof *others);
+    bool *marks = arena_array(a, line.n + 1, sizeof *marks);
+    size_t left = line.n; /* not marked yet */
+    for (size_t k = 0; k < line.n; k++)
+        if (!numbers[line.ids[k]])
+            numbers[line.ids[k]] = ++n;
+    renumber(line, numbers, ids);
+    for (size_t j = 0; j < prediction->n_lines && left > 0; j++) {
+        struct sequence other = line_of(prediction, j);
+        if (!renumber(other, numbers, others))
+            continue;
+        lcs_mark(a, (struct sequence){ids, line.n}, (struct sequence){others, other.n}, n + 1,
+                 marks);
+        for (size_t k = 0; k < line.n; k++) {
+            left -= marks[k] && !any[k];
+            any[k] |= marks[k];
+        }
+    }
+    for (size_t k = 0; k < line.n; k++)
+        numbers[line.ids[k]] = 0;
+}
+
+/* The words so marked, each used no more often than either text has it. */
 static int64_t union_hits(struct arena *a, const struct document *target,
                           const struct document *prediction, uint32_t n_symbols)
 {
     uint32_t *left_target = count_words_of(a, target, n_symbols);
     uint32_t *left_prediction = count_words_of(a, prediction, n_symbols);
+    uint32_t *numbers = arena_array(a, n_symbols + 1, sizeof *numbers);
     int64_t hits = 0;
     for (size_t i = 0; i < target->n_lines; i++) {
         struct arena_mark mark = arena_mark(a);
         struct sequence line = line_of(target, i);
         bool *any = arena_array(a, line.n + 1, sizeof *any);
-        bool *marks = arena_array(a, line.n + 1, sizeof *marks);
-        for (size_t j = 0; j < prediction->n_lines; j++) {
-            lcs_mark(a, line, line_of(prediction, j), n_symbols, marks);
-            for (size_t k = 0; k < line.n; k++)
-                any[k] |= marks[k];
-        }
+        mark_union(a, line, prediction, numbers, any);
         for (size_t k = 0; k < line.n; k++) {
             uint32_t word = line.ids[k];
             if (any[k] && left_target[word] && left_prediction[word]) {
