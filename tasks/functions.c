@@ -580,8 +580,8 @@ static const struct {
                  {"doc_to_text", "winogrande_text", winogrande_text},
                  {"process_docs", "gpqa", gpqa_docs},
                  {"process_docs", "hellaswag", hellaswag},
-                 {"process_docs", "hendrycks_math", hendrycks_math},
                  {"process_docs", "math_level_5", math_level_5},
+                 {"process_docs", "minerva_math", minerva_math},
                  MMLU_PRO_CATEGORIES(CATEGORY_ROW)};
 
 document_function *function_find(const char *key, const char *name)

@@ -247,17 +247,26 @@ int musr_text(struct arena *a, const struct value *doc, const struct value **ret
 
 /* ---- MATH ---- */
 
-int hendrycks_math(struct arena *a, const struct value *doc, const struct value **ret,
-                   struct error *err)
+static int with_answer(struct arena *a, const struct value *doc, bool normalized,
+                       const struct value **ret, struct error *err)
 {
     struct str problem, solution;
     int r = document_str(doc, "problem", &problem, err);
     if (r < 0 || (r = document_str(doc, "solution", &solution, err)) < 0)
         return r;
     struct value *out = document_copy(a, doc);
-    dict_set(a, out, "answer", value_str(a, math_boxed(a, solution)));
+    struct str answer = math_boxed(a, solution);
+    if (normalized && (r = math_normalize(a, answer, MATH_MINERVA, &answer, err)) < 0)
+        return r;
+    dict_set(a, out, "answer", value_str(a, answer));
     *ret = out;
     return 0;
+}
+
+int minerva_math(struct arena *a, const struct value *doc, const struct value **ret,
+                 struct error *err)
+{
+    return with_answer(a, doc, true, ret, err);
 }
 
 int math_level_5(struct arena *a, const struct value *doc, const struct value **ret,
@@ -266,7 +275,7 @@ int math_level_5(struct arena *a, const struct value *doc, const struct value **
     struct str level;
     int r = document_str(doc, "level", &level, err);
     *ret = NULL;
-    return r < 0 || !str_eqz(level, "Level 5") ? r : hendrycks_math(a, doc, ret, err);
+    return r < 0 || !str_eqz(level, "Level 5") ? r : with_answer(a, doc, false, ret, err);
 }
 
 int math_text(struct arena *a, const struct value *doc, const struct value **ret, struct error *err)

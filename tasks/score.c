@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "tasks/filters.h"
 #include "tasks/ifeval.h"
+#include "tasks/math_answer.h"
 #include "tasks/sandbox.h"
 
 /* ---- collecting ---- */
@@ -552,6 +553,40 @@ static int process_ifeval(struct work *w)
     return 0;
 }
 
+/* ---- MATH ---- */
+
+static int math_scores(struct work *w, enum math_edition edition, const char *minerva_metric,
+                       const char *value_metric)
+{
+    const struct value *gold = dict_get(w->q->doc, "answer"),
+                       *solution = dict_get(w->q->doc, "solution");
+    bool minerva, value;
+    if (w->results->list.n != 1)
+        return bad_answer(w, "there must be one response");
+    if (!gold || gold->type != VALUE_STR || !solution || solution->type != VALUE_STR)
+        return bad_answer(w,
+                          "the document has no fields \"answer\" and \"solution\" that hold text");
+    struct str text = text_of(w, w->results->list.items[0]);
+    int r = math_minerva_equal(w->a, text, gold->s, edition, &minerva, w->err);
+    if (r < 0 || (r = math_value_equal(w->a, text, solution->s, &value, w->err)) < 0)
+        return r;
+    if (find_measure(w, minerva_metric))
+        add_score(w, minerva_metric, minerva, 1);
+    if (find_measure(w, value_metric))
+        add_score(w, value_metric, value, 1);
+    return 0;
+}
+
+static int process_leaderboard_math(struct work *w)
+{
+    return math_scores(w, MATH_LEADERBOARD, "exact_match_original", "exact_match");
+}
+
+static int process_minerva_math(struct work *w)
+{
+    return math_scores(w, MATH_MINERVA, "exact_match", "math_verify");
+}
+
 /* ---- who scores what ---- */
 
 #define OUTPUT_TOKENS "output_tokens output_tokens_median output_tokens_p95 "
@@ -570,6 +605,9 @@ static const struct process processes[] = {
     {"ifeval", OUTPUT_GENERATE_UNTIL,
      "prompt_level_strict_acc inst_level_strict_acc prompt_level_loose_acc inst_level_loose_acc ",
      process_ifeval},
+    {"leaderboard_math", OUTPUT_GENERATE_UNTIL, "exact_match exact_match_original ",
+     process_leaderboard_math},
+    {"minerva_math", OUTPUT_GENERATE_UNTIL, "exact_match math_verify ", process_minerva_math},
     {"squad2", OUTPUT_GENERATE_UNTIL,
      "exact answer_f1 HasAns_exact HasAns_f1 NoAns_exact NoAns_f1 best_exact best_f1 ",
      process_squad2},

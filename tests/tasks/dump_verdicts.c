@@ -1,6 +1,8 @@
 /* dump_verdicts.c: prints how answers are judged, to be held against the reference's own verdicts:
  *
  *     dump_verdicts ifeval < lines of {"doc": {...}, "answer": "..."}
+ *     dump_verdicts math < lines of {"answer": "...", "solution": "..."}
+ *     dump_verdicts equal < lines of {"a": "...", "b": "..."}
  *     dump_verdicts sentences|capitals|language < lines of {"text": "..."} */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +10,8 @@
 #include "base/json.h"
 #include "tasks/ifeval.h"
 #include "tasks/language.h"
+#include "tasks/math_answer.h"
+#include "tasks/math_expr.h"
 #include "tasks/sentences.h"
 
 static struct str text_at(const struct value *line, const char *key)
@@ -54,11 +58,42 @@ static int language(struct arena *a, const struct value *line, struct error *err
     return 0;
 }
 
+static int math(struct arena *a, const struct value *line, struct error *err)
+{
+    struct str answer = text_at(line, "answer"), solution = text_at(line, "solution"), normal[2];
+    struct str gold = math_boxed(a, solution), minerva_gold;
+    bool original, minerva, value;
+    int r = 0;
+    if ((r = math_normalize(a, gold, MATH_MINERVA, &minerva_gold, err)) < 0 ||
+        (r = math_minerva_equal(a, answer, gold, MATH_LEADERBOARD, &original, err)) < 0 ||
+        (r = math_minerva_equal(a, answer, minerva_gold, MATH_MINERVA, &minerva, err)) < 0 ||
+        (r = math_value_equal(a, answer, solution, &value, err)) < 0 ||
+        (r = math_normalize(a, answer, MATH_LEADERBOARD, &normal[0], err)) < 0 ||
+        (r = math_normalize(a, answer, MATH_MINERVA, &normal[1], err)) < 0)
+        return r;
+    struct buf b = {0};
+    buf_printf(&b, "[%d, %d, %d, ", original, minerva, value);
+    buf_json_str(&b, normal[0], true);
+    buf_puts(&b, ", ");
+    buf_json_str(&b, normal[1], true);
+    printf("%.*s]\n", STR_ARG(buf_view(&b)));
+    buf_free(&b);
+    return 0;
+}
+
+static int equal(struct arena *a, const struct value *line, struct error *err)
+{
+    (void)a, (void)err;
+    struct str x = text_at(line, "a"), y = text_at(line, "b");
+    printf("[%d, %d]\n", math_equal(x, y, false), math_equal(x, y, true));
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*judge)(struct arena *a, const struct value *line, struct error *err);
-} judges[] = {
-    {"ifeval", ifeval}, {"sentences", sentences}, {"capitals", capitals}, {"language", language}};
+} judges[] = {{"ifeval", ifeval},     {"sentences", sentences}, {"capitals", capitals},
+              {"language", language}, {"math", math},           {"equal", equal}};
 
 int main(int argc, char **argv)
 {
