@@ -94,6 +94,42 @@ static void add_group_line(struct arena *a, const struct plan *p, int group,
     };
 }
 
+/* Only where all of its terms are there. */
+static void add_leaderboard_mean(struct arena *a, const struct plan *p, int group,
+                                 const struct score_list *leaves, struct score_list *ret)
+{
+    const struct task_ref *ref = p->items[group].ref;
+    struct mean_term *terms = arena_array(a, (size_t)ref->n_terms, sizeof *terms);
+    int64_t n_docs = 0;
+    for (int i = 0; i < ref->n_terms; i++) {
+        const struct group_term *t = &ref->terms[i];
+        const struct score_entry *e = leaf_entry(leaves, t->task, t->metric, t->filter);
+        if (!e || e->line.n == 0)
+            return;
+        bool next = i > 0 && strcmp(t->benchmark, t[-1].benchmark) != 0;
+        terms[i] = (struct mean_term){i ? terms[i - 1].benchmark + next : 0,
+                                      t->baseline,
+                                      e->line.value,
+                                      e->line.stderr_,
+                                      e->line.n,
+                                      t->by_size};
+        n_docs += e->line.n;
+    }
+    struct aggregate mean = metric_leaderboard_mean(terms, ref->n_terms);
+    *ARRAY_PUSH(ret) = (struct score_entry){
+        .task = ref->name,
+        .alias = ref->alias ? ref->alias : ref->name,
+        .version = "",
+        .filter = "none",
+        .metric = "leaderboard_mean",
+        .depth = depth_of(p, group),
+        .is_group = true,
+        .num_fewshot = -1,
+        .line = {"leaderboard_mean", "none", mean.value, mean.stderr_, n_docs},
+        .pooled_stderr = mean.stderr_,
+    };
+}
+
 static void collect_group(struct arena *a, const struct plan *p, int group,
                           const struct score_list *leaves, struct score_list *ret)
 {
@@ -112,6 +148,8 @@ static void collect_group(struct arena *a, const struct plan *p, int group,
                 add_group_line(a, p, group, &ref->aggregates[k], e->filter, leaves, ret);
         }
     }
+    if (ref->n_terms)
+        add_leaderboard_mean(a, p, group, leaves, ret);
     if (ret->n == before) /* a heading over its members */
         *ARRAY_PUSH(ret) = (struct score_entry){
             .task = ref->name,

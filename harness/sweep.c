@@ -178,12 +178,19 @@ static int store_one_group(struct arena *a, const struct selection *selected, in
     for (int i = 0; i < g->n_aggregates; i++)
         measures[i] =
             (struct group_measure){g->aggregates[i].metric, g->aggregates[i].weight_by_size};
+    struct group_mean_term *terms = arena_array(a, (size_t)g->n_terms, sizeof *terms);
+    for (int i = 0; i < g->n_terms; i++)
+        terms[i] = (struct group_mean_term){g->terms[i].benchmark, g->terms[i].task,
+                                            g->terms[i].metric,    g->terms[i].filter,
+                                            g->terms[i].baseline,  g->terms[i].by_size};
     struct group_row row = {.name = g->name,
                             .alias = g->alias ? g->alias : g->name,
                             .tasks = tasks,
                             .n_tasks = n,
                             .measures = measures,
-                            .n_measures = g->n_aggregates};
+                            .n_measures = g->n_aggregates,
+                            .terms = terms,
+                            .n_terms = g->n_terms};
     return store_group(s, &row, err);
 }
 

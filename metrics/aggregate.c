@@ -70,6 +70,7 @@ static const struct metric_info metrics[] = {
     {"prompt_level_loose_acc", AGGREGATE_MEAN, true, true},
     {"inst_level_loose_acc", AGGREGATE_WEIGHTED_MEAN, true, false},
     {"exact_match_original", AGGREGATE_MEAN, true, true},
+    {"leaderboard_mean", AGGREGATE_MEAN, true, false},
     {"math_verify", AGGREGATE_MEAN, true, true},
     {"no_answer", AGGREGATE_MEAN, false, true},
     {"pass@k", AGGREGATE_MEAN, true, false}, /* 0/1 only with one sample a document */
@@ -339,6 +340,33 @@ static double pooled_stderr(const struct aggregate *leaves, int n, double size)
         sum += (m - 1) * leaves[i].stderr_ * leaves[i].stderr_ * m;
     }
     return sqrt(sum / (size - n) / size);
+}
+
+struct aggregate metric_leaderboard_mean(const struct mean_term *terms, int n)
+{
+    struct aggregate ret = {0, 0, 0};
+    double variance = 0, n_benchmarks = 0;
+    int64_t n_docs = 0;
+    for (int from = 0, end; from < n; from = end) {
+        double weights = 0, sum = 0, own = 0;
+        for (end = from; end < n && terms[end].benchmark == terms[from].benchmark; end++)
+            weights += terms[end].by_size ? (double)terms[end].n : 1;
+        for (int i = from; i < end; i++) {
+            double weight = terms[i].by_size ? (double)terms[i].n : 1;
+            double share = weight / weights / (1 - terms[i].baseline);
+            double above = terms[i].value - terms[i].baseline;
+            sum += share * (terms[i].by_size ? above : fmax(0, above));
+            own += share * share * terms[i].stderr_ * terms[i].stderr_;
+            n_docs += terms[i].n;
+        }
+        ret.value += fmax(0, sum);
+        variance += own;
+        n_benchmarks++;
+    }
+    ret.value /= n_benchmarks;
+    ret.stderr_ = sqrt(variance) / n_benchmarks;
+    ret.n = n_docs;
+    return ret;
 }
 
 struct aggregate metric_group(const struct aggregate *leaves, int n, bool weight_by_size,

@@ -91,6 +91,20 @@ double metric_value(enum aggregation how, const struct metric_item *items, int64
 struct aggregate metric_group(const struct aggregate *leaves, int n, bool weight_by_size,
                               bool pooled);
 
+/* One score of a leaderboard's mean. Terms of one benchmark follow each other. */
+struct mean_term {
+    int benchmark; /* its number */
+    double baseline, value, stderr_;
+    int64_t n;    /* documents */
+    bool by_size; /* counts by them; else once */
+};
+
+/* The mean over benchmarks of the means of max(0, (value - baseline) / (1 - baseline)); those that
+ * count by documents are cut at 0 together, the others one by one. As
+ * huggingface.co/docs/leaderboards/open_llm_leaderboard/normalization has it (there times 100). The
+ * error takes the terms as independent, and a score below its baseline as if it were not cut. */
+struct aggregate metric_leaderboard_mean(const struct mean_term *terms, int n);
+
 /* ---- per document ---- */
 
 /* Index of the largest; the first of equals; -1 when n is 0. A NaN is the largest, as numpy's. */

@@ -59,6 +59,50 @@ static bool group_score_of(struct arena *a, const struct evaluation_list *l,
     return true;
 }
 
+/* The group's leaderboard_mean in the setting of `like`, whose number of examples each task may
+ * choose. False: a term is not there. */
+static bool leaderboard_mean_of(struct arena *a, const struct evaluation_list *l,
+                                const struct group_row *g, const struct evaluation_line *like,
+                                struct group_score *ret)
+{
+    struct mean_term *terms = arena_array(a, (size_t)g->n_terms, sizeof *terms);
+    int64_t n = 0;
+    for (int i = 0; i < g->n_terms; i++) {
+        const struct group_mean_term *t = &g->terms[i];
+        const struct score_line wanted = {.metric = t->metric, .filter = t->filter}, *s = NULL;
+        for (size_t k = 0; k < l->n && !s; k++) {
+            struct evaluation_line one = *like;
+            one.num_fewshot = l->items[k].num_fewshot;
+            if (strcmp(l->items[k].task, t->task) == 0)
+                s = find_score(l, t->task, &one, &wanted);
+        }
+        if (!s)
+            return false;
+        bool next = i > 0 && strcmp(t->benchmark, t[-1].benchmark) != 0;
+        terms[i] = (struct mean_term){i ? terms[i - 1].benchmark + next : 0,
+                                      t->baseline,
+                                      s->value,
+                                      s->stderr_,
+                                      s->n,
+                                      t->by_size};
+        n += s->n;
+    }
+    struct aggregate mean = metric_leaderboard_mean(terms, g->n_terms);
+    *ret = (struct group_score){
+        .group = g->name,
+        .alias = g->alias,
+        .model = like->model,
+        .setting = setting_text(a, like),
+        .num_fewshot = -1,
+        .metric = "leaderboard_mean",
+        .filter = "none",
+        .value = mean.value,
+        .stderr_ = mean.stderr_,
+        .n = n,
+    };
+    return true;
+}
+
 struct group_score_list group_scores(struct arena *a, const struct evaluation_list *evaluations,
                                      const struct group_list *groups, bool pooled)
 {
@@ -69,6 +113,9 @@ struct group_score_list group_scores(struct arena *a, const struct evaluation_li
             const struct evaluation_line *e = &evaluations->items[k];
             if (strcmp(e->task, g->tasks[0]) != 0)
                 continue;
+            struct group_score mean;
+            if (g->n_terms && leaderboard_mean_of(a, evaluations, g, e, &mean))
+                *ARRAY_PUSH(&list) = mean;
             for (int m = 0; m < g->n_measures * e->n_scores; m++) {
                 const struct group_measure *wanted = &g->measures[m / e->n_scores];
                 const struct score_line *measure = &e->scores[m % e->n_scores];

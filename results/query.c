@@ -234,10 +234,22 @@ static void read_group_measure(struct arena *a, sqlite3_stmt *st, void *item)
     m->weight_by_size = sqlite3_column_int(st, 1) != 0;
 }
 
+static void read_group_term(struct arena *a, sqlite3_stmt *st, void *item)
+{
+    *(struct group_mean_term *)item = (struct group_mean_term){
+        .benchmark = sql_text(a, st, 0).p,
+        .task = sql_text(a, st, 1).p,
+        .metric = sql_text(a, st, 2).p,
+        .filter = sql_text(a, st, 3).p,
+        .baseline = sqlite3_column_double(st, 4),
+        .by_size = sqlite3_column_int(st, 5) != 0,
+    };
+}
+
 static int read_group_parts(struct store *s, struct arena *a, struct group_row *g,
                             struct error *err)
 {
-    struct sql_list tasks, measures;
+    struct sql_list tasks, measures, terms;
     sqlite3_stmt *st = NULL;
     int r = sql_query(&s->sql,
                       "SELECT m.task FROM group_members m JOIN groups g ON g.id = m.grp "
@@ -252,12 +264,22 @@ static int read_group_parts(struct store *s, struct arena *a, struct group_row *
                       &st, err, "z", g->name);
     if (r == 0)
         r = sql_rows(&s->sql, a, st, sizeof *g->measures, read_group_measure, &measures, err);
+    if (r == 0)
+        r = sql_query(&s->sql,
+                      "SELECT t.benchmark, t.task, t.metric, t.filter, t.baseline, "
+                      "t.weight_by_size FROM group_terms t JOIN groups g ON g.id = t.grp "
+                      "WHERE g.name = ? ORDER BY t.position",
+                      &st, err, "z", g->name);
+    if (r == 0)
+        r = sql_rows(&s->sql, a, st, sizeof *g->terms, read_group_term, &terms, err);
     if (r < 0)
         return r;
     g->tasks = tasks.items;
     g->n_tasks = (int)tasks.n;
     g->measures = measures.items;
     g->n_measures = (int)measures.n;
+    g->terms = terms.items;
+    g->n_terms = (int)terms.n;
     return 0;
 }
 

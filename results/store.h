@@ -133,6 +133,12 @@ struct group_row {
         bool weight_by_size; /* see metric_group() */
     } * measures;
     int n_measures;
+    const struct group_mean_term { /* of its leaderboard_mean, metric_leaderboard_mean() */
+        const char *benchmark, *task, *metric, *filter;
+        double baseline;
+        bool by_size;
+    } * terms;
+    int n_terms;
 };
 int store_group(struct store *s, const struct group_row *group, struct error *err);
 

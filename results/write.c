@@ -379,6 +379,13 @@ static int write_group(struct store *s, const struct group_row *g, struct error 
                       "VALUES (?, ?, ?)",
                       NULL, err, "izi", id, g->measures[i].metric,
                       (int64_t)g->measures[i].weight_by_size);
+    for (int i = 0; r == 0 && i < g->n_terms; i++)
+        r = store_run(s,
+                      "INSERT INTO group_terms (grp, position, benchmark, task, metric, filter, "
+                      "baseline, weight_by_size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                      NULL, err, "iizzzzdi", id, (int64_t)i, g->terms[i].benchmark,
+                      g->terms[i].task, g->terms[i].metric, g->terms[i].filter,
+                      g->terms[i].baseline, (int64_t)g->terms[i].by_size);
     return r;
 }
 

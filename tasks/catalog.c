@@ -344,6 +344,9 @@ static int add_group(struct catalog *c, const char *name, struct definition d, c
         definition_where(c->arena, d.config, d.sources, "aggregate_metric_list", file);
     int r = config_aggregates(c->arena, dict_get(d.config, "aggregate_metric_list"), where,
                               &ref.aggregates, &ref.n_aggregates, err);
+    if (r == 0)
+        r = config_terms(c->arena, dict_get(d.config, "leaderboard_mean"), where, &ref.terms,
+                         &ref.n_terms, err);
     if (r < 0)
         return r;
     if (c->refs.n >= MAX_REFS)

@@ -23,6 +23,7 @@ static const struct {
     {"group", KEY_GROUP, NULL},
     {"group_alias", KEY_GROUP, NULL},
     {"aggregate_metric_list", KEY_GROUP, NULL},
+    {"leaderboard_mean", KEY_GROUP, NULL}, /* assay's own: config.h */
     {"metadata", KEY_GROUP, NULL},
     {"tag", KEY_NO_EFFECT, NULL}, /* read by the catalog */
     {"task_list", KEY_NO_EFFECT, NULL},
@@ -189,6 +190,88 @@ int config_aggregates(struct arena *a, const struct value *list, const char *whe
     *ret = metrics;
     *n = (int)count;
     return 0;
+}
+
+/* ---- leaderboard_mean ---- */
+
+struct terms {
+    struct arena *a;
+    const char *where, *benchmark;
+    struct group_term *items;
+    int n;
+};
+
+static int add_term(struct terms *t, struct group_term like, const struct value *task,
+                    const struct value *choices, struct error *err)
+{
+    if (task->type != VALUE_STR || (choices && choices->type != VALUE_INT) ||
+        (choices && (choices->i < 0 || choices->i == 1)))
+        return error_set(err, E_INPUT,
+                         "%s: leaderboard_mean: the tasks of \"%s\" must be names, or names with "
+                         "the number of choices (0, or 2 and more)",
+                         t->where, t->benchmark);
+    if ((t->n & (t->n - 1)) == 0) { /* room is made at powers of two */
+        struct group_term *more = arena_array(t->a, t->n ? 2 * (size_t)t->n : 1, sizeof *more);
+        if (t->n)
+            memcpy(more, t->items, (size_t)t->n * sizeof *more);
+        t->items = more;
+    }
+    like.benchmark = t->benchmark;
+    like.task = arena_copy(t->a, task->s.p, task->s.n);
+    if (choices)
+        like.baseline = choices->i ? 1 / (double)choices->i : 0;
+    t->items[t->n++] = like;
+    return 0;
+}
+
+/* The tasks of one benchmark under one metric. */
+static int add_terms(struct terms *t, const struct value *v, struct error *err)
+{
+    struct group_term like = {0};
+    int64_t choices;
+    int r = 0;
+    if (v->type != VALUE_DICT)
+        return error_set(err, E_INPUT, "%s: leaderboard_mean: \"%s\" must be a dict", t->where,
+                         t->benchmark);
+    if ((r = dict_str(v, "metric", "acc", t->where, &like.metric, err)) < 0 ||
+        (r = dict_str(v, "filter", "none", t->where, &like.filter, err)) < 0 ||
+        (r = dict_bool(v, "weight_by_size", false, t->where, &like.by_size, err)) < 0 ||
+        (r = dict_int(v, "choices", 0, t->where, &choices, err)) < 0)
+        return r;
+    like.baseline = choices > 1 ? 1 / (double)choices : 0;
+    const struct value *tasks = dict_get(v, "tasks");
+    if (!tasks || (tasks->type != VALUE_LIST && tasks->type != VALUE_DICT))
+        return error_set(err, E_INPUT, "%s: leaderboard_mean: \"%s\" needs `tasks`", t->where,
+                         t->benchmark);
+    bool named = tasks->type == VALUE_DICT;
+    size_t n = named ? tasks->dict.n : tasks->list.n;
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = named ? add_term(t, like, tasks->dict.entries[i].key, tasks->dict.entries[i].value, err)
+                  : add_term(t, like, tasks->list.items[i], NULL, err);
+    return r;
+}
+
+int config_terms(struct arena *a, const struct value *v, const char *where,
+                 const struct group_term **ret, int *n, struct error *err)
+{
+    struct terms t = {.a = a, .where = where};
+    int r = 0;
+    if (!v || v->type == VALUE_NONE)
+        return 0;
+    if (v->type != VALUE_DICT)
+        return error_set(err, E_INPUT, "%s: leaderboard_mean must be a dict of benchmarks", where);
+    for (size_t i = 0; i < v->dict.n && r == 0; i++) {
+        const struct value_entry e = v->dict.entries[i];
+        if (e.key->type != VALUE_STR)
+            return error_set(err, E_INPUT, "%s: leaderboard_mean: a benchmark needs a name", where);
+        t.benchmark = arena_copy(a, e.key->s.p, e.key->s.n);
+        size_t several = e.value->type == VALUE_LIST ? e.value->list.n : 1;
+        for (size_t k = 0; k < several && r == 0; k++)
+            r = add_terms(&t, e.value->type == VALUE_LIST ? e.value->list.items[k] : e.value, err);
+    }
+    *ret = t.items;
+    *n = t.n;
+    return r;
 }
 
 /* ---- a task ---- */

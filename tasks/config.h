@@ -20,6 +20,12 @@ int config_parse(struct task *t, const struct task_ref *ref, const struct task_o
 const struct value *config_shown(struct arena *a, const struct task *t, const struct task_ref *ref);
 
 /* A group's aggregate_metric_list into *ret[*n], in `a`. */
+/* The group's leaderboard_mean: {BENCHMARK: {metric, filter: none, weight_by_size: false, choices:
+ * 0, tasks: [NAME, ...] or {NAME: choices, ...}}, ...}; one of several metrics makes a list of
+ * these. Of choices, guessing gets 1 / choices; of 0 nothing. */
+int config_terms(struct arena *a, const struct value *v, const char *where,
+                 const struct group_term **ret, int *n, struct error *err);
+
 int config_aggregates(struct arena *a, const struct value *list, const char *where,
                       const struct group_metric **ret, int *n, struct error *err);
 

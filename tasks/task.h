@@ -29,6 +29,14 @@ struct group_metric {
     int n_filters;
 };
 
+/* A group's leaderboard_mean: the mean over benchmarks of their terms' means. A term is a task's
+ * score, normalized against what guessing gives: max(0, (score - baseline) / (1 - baseline)). */
+struct group_term {
+    const char *benchmark, *task, *metric, *filter;
+    double baseline;
+    bool by_size; /* in its benchmark it counts by its documents, else once */
+};
+
 /* One selected leaf task, or a group above leaf tasks. */
 struct task_ref {
     const char *name;             /* "arc_easy"; inline group members are "parent::name" */
@@ -43,6 +51,8 @@ struct task_ref {
     int parent;                            /* index of its group in the selection, or -1 */
     const struct group_metric *aggregates; /* a group's aggregate_metric_list */
     int n_aggregates;
+    const struct group_term *terms; /* a group's leaderboard_mean */
+    int n_terms;
 };
 
 struct selection {
