@@ -261,7 +261,7 @@ static int open_task(struct rescoring *t, const struct task_ref *ref, struct err
     const struct evaluation_line *e = t->source;
     struct arena a = {0};
     struct recorded *first;
-    struct value *doc;
+    struct value *doc, *config;
     int n, r = query_recorded(t->store, &a, e->id, 0, -1, 1, false, &first, &n, err);
     if (r == 0 && n == 0)
         r = error_set(err, E_INPUT,
@@ -269,10 +269,13 @@ static int open_task(struct rescoring *t, const struct task_ref *ref, struct err
                       (long long)e->id, e->task);
     if (r == 0)
         r = json_parse(&a, first->doc_json, "a stored document", &doc, err);
+    if (r == 0)
+        r = json_parse(&a, str_of(e->config_json), "a stored task definition", &config, err);
     if (r == 0) {
         struct task_options o = {
             .num_fewshot = e->num_fewshot,
             .fewshot_seed = e->fewshot_seed,
+            .keyed_draws = dict_get(config, "draws") != NULL,
             .limit = -1,
             .system_instruction = e->system_instruction,
             .allow_unsandboxed = t->o->allow_unsandboxed,

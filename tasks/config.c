@@ -733,7 +733,8 @@ static void show_default(struct arena *a, struct value *dict, const char *key, s
         dict_set(a, dict, key, v);
 }
 
-const struct value *config_shown(struct arena *a, const struct task *t, const struct task_ref *ref)
+const struct value *config_shown(struct arena *a, const struct task *t, const struct task_ref *ref,
+                                 bool keyed_draws)
 {
     static const char *const hidden[] = {"tag", "task_list", "data_files", "num_fewshot"};
     struct value *shown = value_dict(a);
@@ -751,5 +752,7 @@ const struct value *config_shown(struct arena *a, const struct task *t, const st
     show_default(a, shown, "output_type", value_strz(a, t->info.output_type));
     show_default(a, shown, "repeats", value_int(a, t->repeats));
     show_default(a, shown, "should_decontaminate", value_bool(a, false));
+    if (keyed_draws)
+        dict_set(a, shown, "draws", value_strz(a, "keyed"));
     return shown;
 }

@@ -16,8 +16,10 @@ bool config_is_group_key(struct str key);
 int config_parse(struct task *t, const struct task_ref *ref, const struct task_options *o,
                  struct error *err);
 
-/* The merged definition with the defaults that it leaves open, as results.json shows it. */
-const struct value *config_shown(struct arena *a, const struct task *t, const struct task_ref *ref);
+/* The merged definition with the defaults that it leaves open, as results.json shows it; with
+ * `keyed_draws`, "draws": "keyed" too. */
+const struct value *config_shown(struct arena *a, const struct task *t, const struct task_ref *ref,
+                                 bool keyed_draws);
 
 /* A group's aggregate_metric_list into *ret[*n], in `a`. */
 /* The group's leaderboard_mean: {BENCHMARK: {metric, filter: none, weight_by_size: false, choices:

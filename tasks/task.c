@@ -252,10 +252,14 @@ static void set_counts(struct task *t, double limit)
     t->info.n_eval = want < (double)n ? (int64_t)want : n;
 }
 
+/* By the definition alone, so that stored answers are known for those of the same draws. */
 static bool draws_anything(const struct task *t)
 {
-    return (t->shots && t->shots->sampler == SAMPLER_DEFAULT) || t->eval->orders ||
-           (t->pool && t->pool->orders);
+    const struct value *sampler = dict_get(task_setting(t, "fewshot_config"), "sampler");
+    const char *name = function_name(task_setting(t, "process_docs"));
+    document_function *process = name ? function_find("process_docs", name) : NULL;
+    bool first_n = sampler && sampler->type == VALUE_STR && str_eqz(sampler->s, "first_n");
+    return (t->info.num_fewshot > 0 && !first_n) || (process && function_shuffles(process));
 }
 
 /* What the definition says, without where its files lie. */
@@ -303,7 +307,6 @@ static void set_options(struct task *t, const struct task_options *o)
     t->chat_arg = o->chat_arg;
     t->fewshot_as_multiturn = o->fewshot_as_multiturn;
     t->allow_unsandboxed = o->allow_unsandboxed;
-    t->draws = (struct draws){o->keyed_draws, o->fewshot_seed, t->info.name};
     t->n_workers = o->n_workers;
 }
 
@@ -313,6 +316,7 @@ static int open_parts(struct task *t, const struct task_options *o, struct error
     set_options(t, o);
     if ((r = config_parse(t, t->ref, o, err)) < 0)
         return r;
+    t->draws = (struct draws){o->keyed_draws, o->fewshot_seed, t->info.name};
     if (!o->recorded && ((r = open_eval(t, o, err)) < 0 ||
                          (t->info.num_fewshot > 0 && (r = open_pool(t, o, err)) < 0)))
         return r;
@@ -325,7 +329,7 @@ static int open_parts(struct task *t, const struct task_options *o, struct error
                   STR_ARG(t->system_instruction));
     set_counts(t, o->limit);
     set_hashes(t);
-    t->info.config = config_shown(&t->arena, t, t->ref);
+    t->info.config = config_shown(&t->arena, t, t->ref, t->draws.keyed && draws_anything(t));
     return scoring_open(t, err);
 }
 

@@ -53,3 +53,7 @@ whole, fewer = read("keyed.txt"), read("fewer.txt")
 print(max(len(whole[q] - fewer[q]) for q in fewer), sum(whole[q] != fewer[q] for q in fewer) < 11)
 P
 try run -q -m tiny --include_path tasks -t colors --draws kyed
+
+# stored answers are known for those of these draws
+run keyed.db -t say --draws keyed
+"$assay" rescore --task_file tasks/say.yaml --db keyed.db 2>&1 | grep -o "nothing to do"
