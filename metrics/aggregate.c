@@ -57,8 +57,10 @@ static const struct metric_info metrics[] = {
     {"token_precision", AGGREGATE_MEAN, true, false},
     {"token_recall", AGGREGATE_MEAN, true, false},
     {"token_f1", AGGREGATE_MEAN, true, false},
+    {"pearson", AGGREGATE_PEARSON, true, false},
+    {"spearman", AGGREGATE_SPEARMAN, true, false},
     {"output_tokens", AGGREGATE_MEAN, false, false},
-    {"output_tokens_median", AGGREGATE_MEDIAN, false, false},
+    {"output_tokens_median", AGGREGATE_PERCENTILE_50, false, false},
     {"output_tokens_p95", AGGREGATE_PERCENTILE_95, false, false},
     {"perplexity", AGGREGATE_PERPLEXITY, false, false},
     {"word_perplexity", AGGREGATE_WEIGHTED_PERPLEXITY, false, false},
@@ -94,7 +96,10 @@ const char *aggregation_name(enum aggregation how)
         [AGGREGATE_CHRF] = "chrf",
         [AGGREGATE_CHRFPP] = "chrf++",
         [AGGREGATE_TER] = "ter",
+        [AGGREGATE_PERCENTILE_50] = "percentile_50",
         [AGGREGATE_PERCENTILE_95] = "percentile_95",
+        [AGGREGATE_PEARSON] = "pearson",
+        [AGGREGATE_SPEARMAN] = "spearman",
         [AGGREGATE_BEST_THRESHOLD] = "best_threshold",
     };
     return names[how];
@@ -156,14 +161,27 @@ static double median(const struct metric_item *items, int64_t n)
     return ret;
 }
 
-/* numpy.percentile(values, 95) */
-static double percentile_95(const struct metric_item *items, int64_t n)
+/* numpy.quantile */
+static double quantile(const struct metric_item *items, int64_t n, double q)
 {
-    double *sorted = sorted_values(items, n), at = 0.95 * (double)(n - 1);
+    double *sorted = sorted_values(items, n), at = q * (double)(n - 1);
     int64_t below = (int64_t)at, above = below + 1 < n ? below + 1 : below;
     double ret = sorted[below] + (sorted[above] - sorted[below]) * (at - (double)below);
     free(sorted);
     return ret;
+}
+
+static double correlation_of(const struct metric_item *items, int64_t n,
+                             struct correlation (*f)(const double *x, const double *y, int64_t n))
+{
+    double *x = mem_alloc(2 * (size_t)n, sizeof *x), *y = x + n;
+    for (int64_t i = 0; i < n; i++) { /* a document without parts makes it NaN */
+        x[i] = items[i].parts ? items[i].parts[0] : NAN;
+        y[i] = items[i].parts ? items[i].parts[1] : NAN;
+    }
+    double r = f(x, y, n).r;
+    free(x);
+    return r;
 }
 
 static int by_probability(const void *x, const void *y)
@@ -218,8 +236,14 @@ double metric_value(enum aggregation how, const struct metric_item *items, int64
         return median(items, n);
     case AGGREGATE_BYPASS:
         return 999;
+    case AGGREGATE_PERCENTILE_50:
+        return quantile(items, n, 0.5);
     case AGGREGATE_PERCENTILE_95:
-        return percentile_95(items, n);
+        return quantile(items, n, 0.95);
+    case AGGREGATE_PEARSON:
+        return correlation_of(items, n, pearson);
+    case AGGREGATE_SPEARMAN:
+        return correlation_of(items, n, spearman);
     case AGGREGATE_BEST_THRESHOLD:
         return best_threshold(items, n);
     default:

@@ -127,6 +127,8 @@ int metric_parts(enum aggregation how)
 {
     if (how == AGGREGATE_BEST_THRESHOLD)
         return 3;
+    if (how == AGGREGATE_PEARSON || how == AGGREGATE_SPEARMAN)
+        return 2;
     return corpus_has(how) ? rows[how].n_parts : 0;
 }
 

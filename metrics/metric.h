@@ -42,7 +42,10 @@ enum aggregation {
     AGGREGATE_CHRF,
     AGGREGATE_CHRFPP,
     AGGREGATE_TER,
-    AGGREGATE_PERCENTILE_95,  /* between neighbours in proportion, as numpy's; none */
+    AGGREGATE_PERCENTILE_50, /* between neighbours in proportion, as numpy's; none */
+    AGGREGATE_PERCENTILE_95,
+    AGGREGATE_PEARSON,        /* of two numbers a document: the parts; none */
+    AGGREGATE_SPEARMAN,       /* of their ranks */
     AGGREGATE_BEST_THRESHOLD, /* percent, by SQuAD 2.0: the best that "no answer" could score where
                                  its probability is above a threshold; parts: log-probability of
                                  no answer, score of the answer given (-1 where the question has

@@ -337,6 +337,7 @@ static int parse_output(struct task *t, struct error *err)
         [OUTPUT_LOGLIKELIHOOD_ROLLING] = {"loglikelihood_rolling", REQUEST_LOGLIKELIHOOD_ROLLING},
         [OUTPUT_MULTIPLE_CHOICE] = {"multiple_choice", REQUEST_LOGLIKELIHOOD},
         [OUTPUT_GENERATE_UNTIL] = {"generate_until", REQUEST_GENERATE_UNTIL},
+        [OUTPUT_SIMILARITY] = {"similarity", REQUEST_EMBED},
     };
     struct str name;
     int r = setting_text(t, "output_type", STR("generate_until"), &name, err);
@@ -347,11 +348,12 @@ static int parse_output(struct task *t, struct error *err)
             t->info.kind = outputs[i].kind;
             return 0;
         }
-    return r < 0 ? r
-                 : error_set(err, E_INPUT,
-                             "%s: output_type \"%.*s\" is none of loglikelihood, "
-                             "loglikelihood_rolling, multiple_choice and generate_until",
-                             task_where(t, "output_type"), STR_ARG(name));
+    return r < 0
+               ? r
+               : error_set(err, E_INPUT,
+                           "%s: output_type \"%.*s\" is none of loglikelihood, "
+                           "loglikelihood_rolling, multiple_choice, generate_until and similarity",
+                           task_where(t, "output_type"), STR_ARG(name));
 }
 
 /* `v` without the keys named in `without`. */
@@ -423,6 +425,7 @@ static int parse_metrics(struct task *t, struct error *err)
         [OUTPUT_LOGLIKELIHOOD_ROLLING] = {"word_perplexity", "byte_perplexity", "bits_per_byte"},
         [OUTPUT_MULTIPLE_CHOICE] = {"acc", "acc_norm"},
         [OUTPUT_GENERATE_UNTIL] = {"exact_match"},
+        [OUTPUT_SIMILARITY] = {"pearson", "spearman"},
     };
     const struct value *list = task_setting(t, "metric_list");
     if (list && (list->type != VALUE_LIST || list->list.n == 0))

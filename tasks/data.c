@@ -71,12 +71,13 @@ static int set_format(struct data_spec *spec, const char *name, const char *wher
     } formats[] = {
         {"json", DATA_JSON, 0},   {"jsonl", DATA_JSON, 0},        {"csv", DATA_CSV, ','},
         {"tsv", DATA_CSV, '\t'},  {"text", DATA_TEXT, 0},         {"txt", DATA_TEXT, 0},
-        {"pages", DATA_PAGES, 0}, {"examples", DATA_EXAMPLES, 0},
+        {"pages", DATA_PAGES, 0}, {"examples", DATA_EXAMPLES, 0}, {"tabs", DATA_CSV, '\t'},
     };
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (strcmp(name, formats[i].name) == 0) {
             spec->format = formats[i].format;
             spec->delimiter = formats[i].delimiter;
+            spec->plain = strcmp(name, "tabs") == 0;
             return 0;
         }
     return error_set(

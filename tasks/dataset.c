@@ -241,6 +241,8 @@ static int index_json(struct dataset *d, struct data_file *f, struct error *err)
     return r;
 }
 
+static int index_text(const struct data_spec *spec, struct data_file *f, struct error *err);
+
 static int index_csv(struct dataset *d, struct data_file *f, struct error *err)
 {
     struct csv_fields header = {0};
@@ -248,6 +250,10 @@ static int index_csv(struct dataset *d, struct data_file *f, struct error *err)
     int r = 0;
     f->columns = (const char **)(uintptr_t)d->spec.columns;
     f->n_columns = (size_t)d->spec.n_columns;
+    if (d->spec.plain && want_header)
+        return error_set(err, E_INPUT, "%s: columns must be named for this format", f->path);
+    if (d->spec.plain)
+        return index_text(&d->spec, f, err);
     for (size_t i = 0; i < f->text.n && r == 0;) {
         size_t from = i;
         struct csv_fields *into = want_header ? &header : NULL;
@@ -617,12 +623,27 @@ static struct value *typed_cell(const struct column_type *type, struct arena *a,
     return value_str(a, cell);
 }
 
+static void split_line(struct str line, char delimiter, struct csv_fields *fields)
+{
+    for (size_t at = 0; at <= line.n;) {
+        const char *tab = memchr(line.p + at, delimiter, line.n - at);
+        size_t end = tab ? (size_t)(tab - line.p) : line.n;
+        *ARRAY_PUSH(fields) = str_slice(line, at, end);
+        at = end + 1;
+    }
+}
+
 static int csv_row(const struct dataset *d, const struct data_file *f, struct arena *a,
                    struct extent row, const struct value **ret, struct error *err)
 {
     struct csv_fields fields = {0};
-    int r = read_record(f, a, d->spec.delimiter, row, &fields, err);
-    if (r == 0 && (fields.n > f->n_columns || (fields.n < f->n_columns && !d->types)))
+    bool plain = d->spec.plain;
+    int r = 0;
+    if (plain)
+        split_line(str_slice(f->text, row.from, row.to), d->spec.delimiter, &fields);
+    else
+        r = read_record(f, a, d->spec.delimiter, row, &fields, err);
+    if (r == 0 && ((fields.n > f->n_columns && !plain) || (fields.n < f->n_columns && !d->types)))
         r = error_set(err, E_INPUT, "%s:%zu: the row has %zu cells, not %zu", f->path,
                       line_of(f->text, row.from), fields.n, f->n_columns);
     if (r == 0) {
@@ -700,6 +721,8 @@ void dataset_hash(const struct dataset *d, struct hasher *h)
     snprintf(how, sizeof how, "%d %d %d %d %s %s", (int)s->format, s->delimiter, s->infer,
              s->lines_per_row, s->field ? s->field : "", s->as_name ? s->as_name : "");
     hasher_field(h, str_of(how));
+    if (s->plain)
+        hasher_field(h, STR("plain"));
     if (s->each)
         hasher_field(h, str_of(s->each));
     if (s->end_row) {

@@ -37,6 +37,8 @@ struct data_spec {
     char delimiter;             /* DATA_CSV: ',' or '\t', ... */
     const char *const *columns; /* DATA_CSV: names, when the file has no header row; else NULL */
     int n_columns;
+    bool plain;        /* DATA_CSV: a record is a line and quotes are text; cells behind the named
+                          columns are dropped */
     bool infer;        /* DATA_CSV: numbers, booleans and missing values are told from text,
                           column by column, as pandas does; else every cell is text */
     int lines_per_row; /* DATA_TEXT: 1 if 0 */

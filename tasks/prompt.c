@@ -397,6 +397,23 @@ static int ask_one(const struct task *t, struct arena *a, const struct value *do
     return 0;
 }
 
+static int ask_texts(const struct task *t, struct arena *a, const struct value *doc,
+                     struct request_list *l, struct asked *ret, struct error *err)
+{
+    const struct value *texts;
+    int r = field_value(t->choice, a, doc, &texts, err);
+    if (r < 0)
+        return r;
+    if (texts->list.n != 2)
+        return error_set(err, E_INPUT,
+                         "doc_to_choice gives %zu texts, and the similarity of two is asked for",
+                         texts->list.n);
+    l->items = arena_array(a, 2 * (size_t)t->repeats, sizeof *l->items);
+    for (int i = 0; i < 2; i++)
+        add_request(t, l, ret->doc_id, (struct request){.context = texts->list.items[i]->s});
+    return 0;
+}
+
 int prompt_build(const struct task *t, struct arena *a, const struct value *doc, int64_t doc_id,
                  const size_t *shots, struct asked *ret, struct error *err)
 {
@@ -407,8 +424,9 @@ int prompt_build(const struct task *t, struct arena *a, const struct value *doc,
     if (r < 0)
         return r;
     asked.target = value_tostr(a, target);
-    r = t->output == OUTPUT_MULTIPLE_CHOICE ? ask_choices(t, a, doc, shots, &l, &asked, err)
-                                            : ask_one(t, a, doc, shots, target, &l, &asked, err);
+    r = t->output == OUTPUT_SIMILARITY        ? ask_texts(t, a, doc, &l, &asked, err)
+        : t->output == OUTPUT_MULTIPLE_CHOICE ? ask_choices(t, a, doc, shots, &l, &asked, err)
+                                              : ask_one(t, a, doc, shots, target, &l, &asked, err);
     if (r < 0)
         return r;
     asked.requests = l.items;

@@ -1,6 +1,7 @@
 /* qa_scores.c: answers that are looked up in a text or a table (SQuAD, TAT-QA), and how long
  * answers are. */
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/json.h"
 #include "base/regex.h"
@@ -156,6 +157,44 @@ int process_squad2(struct work *w)
         return r;
     add_squad2(w, &s, s.score.em, "exact", "HasAns_exact", "NoAns_exact", "best_exact");
     add_squad2(w, &s, s.score.f1, "answer_f1", "HasAns_f1", "NoAns_f1", "best_f1");
+    return 0;
+}
+
+/* ---- similarity of two sentences ---- */
+
+static double cosine(const struct response *x, const struct response *y)
+{
+    double xy = 0, xx = 0, yy = 0;
+    for (int i = 0; i < x->n_vector; i++) {
+        xy += (double)x->vector[i] * (double)y->vector[i];
+        xx += (double)x->vector[i] * (double)x->vector[i];
+        yy += (double)y->vector[i] * (double)y->vector[i];
+    }
+    return xy / sqrt(xx * yy);
+}
+
+/* The cosine of the two vectors, to be correlated with what people say: doc_to_target. */
+int process_similarity(struct work *w)
+{
+    const struct value *target;
+    int r = task_doc_to_target(w->task, w->a, w->q->doc, &target, w->err);
+    if (r < 0)
+        return r;
+    struct str text = text_of(w, target);
+    char *end, *number = arena_copy(w->a, text.p, text.n);
+    double *parts = arena_array(w->a, 2, sizeof *parts);
+    parts[1] = strtod(number, &end);
+    if (end == number || *end)
+        return bad_answer(w, "doc_to_target must give how similar people say that the texts are");
+    if (w->q->n_requests != 2 || !w->responses[0].vector || !w->responses[1].vector ||
+        w->responses[0].n_vector != w->responses[1].n_vector)
+        return bad_answer(w, "there must be two vectors of one length");
+    parts[0] = cosine(&w->responses[0], &w->responses[1]);
+    const struct scoring *s = w->task->scoring;
+    for (int i = 0; i < s->n_measures; i++) {
+        add_score(w, s->measures[i].name, parts[0], 1);
+        keep_parts(w, parts, 2);
+    }
     return 0;
 }
 

@@ -446,6 +446,8 @@ static struct value *answer_of(struct arena *a, enum output_type output,
         return value_str(a, response->text);
     if (output == OUTPUT_LOGLIKELIHOOD_ROLLING)
         return value_float(a, response->logprob_nats);
+    if (output == OUTPUT_SIMILARITY)
+        return value_none(a); /* vectors are no text for filters */
     struct value *pair = value_list(a);
     pair->tuple = true;
     list_push(a, pair, value_float(a, response->logprob_nats));
@@ -518,6 +520,11 @@ int task_score(const struct task *t, struct arena *a, const struct asked *q,
 int task_check(const struct task *t, struct error *err)
 {
     const struct sandbox *unused;
+    if (t->output == OUTPUT_SIMILARITY)
+        return error_set(err, E_UNSUPPORTED,
+                         "task \"%s\" compares sentences by an encoder's embeddings, and no "
+                         "backend of this version gives embeddings; leave it out of -t",
+                         t->info.name);
     if (!t->scoring->runs_code)
         return 0;
     int r = sandbox_of(t, &unused, err);
@@ -608,6 +615,7 @@ static const struct process processes[] = {
     {"leaderboard_math", OUTPUT_GENERATE_UNTIL, "exact_match exact_match_original ",
      process_leaderboard_math},
     {"minerva_math", OUTPUT_GENERATE_UNTIL, "exact_match math_verify ", process_minerva_math},
+    {NULL, OUTPUT_SIMILARITY, "pearson spearman ", process_similarity},
     {"squad2", OUTPUT_GENERATE_UNTIL,
      "exact answer_f1 HasAns_exact HasAns_f1 NoAns_exact NoAns_f1 best_exact best_f1 ",
      process_squad2},

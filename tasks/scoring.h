@@ -72,6 +72,7 @@ void score_output_tokens(struct work *w, const struct measure *m);
 int process_squad_completion(struct work *w);
 int process_squad2(struct work *w);
 int process_tatqa(struct work *w);
+int process_similarity(struct work *w);
 
 /* A continuation of each prompt whose log-probability process_results needs beside the answer to
  * it, as another request; NULL: none. */

@@ -182,11 +182,12 @@ static int compile_fields(struct task *t, const struct value *sample, struct err
         if (r < 0)
             return r;
     }
-    if (!t->text || !t->target || (t->output == OUTPUT_MULTIPLE_CHOICE && !t->choice))
+    bool needs_choice = t->output == OUTPUT_MULTIPLE_CHOICE || t->output == OUTPUT_SIMILARITY;
+    if (!t->text || !t->target || (needs_choice && !t->choice))
         return error_set(err, E_INPUT, "%s: task \"%s\" needs %s", t->file, t->info.name,
                          !t->text     ? "doc_to_text"
                          : !t->target ? "doc_to_target"
-                                      : "doc_to_choice, since it is multiple_choice");
+                                      : "doc_to_choice, since its output_type asks for it");
     const struct value *prefix = task_setting(t, "gen_prefix");
     struct str tail = prefix && prefix->type == VALUE_STR ? prefix->s : STR("");
     t->gen_prefix_open = tail.n && !strchr(" \t\n\r\v\f", tail.p[tail.n - 1]);

@@ -20,6 +20,7 @@ enum output_type {
     OUTPUT_LOGLIKELIHOOD_ROLLING,
     OUTPUT_MULTIPLE_CHOICE,
     OUTPUT_GENERATE_UNTIL,
+    OUTPUT_SIMILARITY, /* assay's own: two texts, which doc_to_choice lists, are embedded */
 };
 
 /* One entry of metric_list, or of output_type's default metrics. */

@@ -28,12 +28,14 @@ static void read_rows(const struct data_spec *spec)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const char *const column = "a";
     static const struct data_spec specs[] = {
         {.format = DATA_JSON},
         {.format = DATA_JSON, .field = "a"},
         {.format = DATA_JSON, .each = "a.b"},
         {.format = DATA_CSV, .delimiter = ','},
         {.format = DATA_CSV, .delimiter = '\t', .infer = true},
+        {.format = DATA_CSV, .delimiter = '\t', .plain = true, .columns = &column, .n_columns = 1},
         {.format = DATA_TEXT, .lines_per_row = 3},
         {.format = DATA_PAGES},
     };

@@ -190,6 +190,24 @@ static void tells_types_of_columns(void)
     expect_rows(csv, "types.csv", STR("i,f,b,s,m,e\n1,1,True,x,3,\n-2,2.5,False,NA,,\n"), want);
 }
 
+static void reads_plain_lines(void)
+{
+    const char *const columns[] = {"a", "b"};
+    const struct data_spec tabs = {
+        .format = DATA_CSV, .delimiter = '\t', .plain = true, .columns = columns, .n_columns = 2};
+    const char *const want[] = {"{\"a\": \"\\\"x\", \"b\": \"1\"}", "{\"a\": \"y\", \"b\": \"\"}",
+                                NULL};
+    expect_rows(tabs, "tabs.csv", STR("\"x\t1\tmore\tstill\r\ny\t\n"), want);
+    struct dataset *d = open_spec(tabs, "tabs.csv", STR("x\t1\nalone\n"));
+    EXPECT_STR(row(d, 1), STR("-2 tabs.csv:2: the row has 1 cells, not 2"));
+    dataset_close(d);
+    struct data_spec nameless = {
+        .format = DATA_CSV, .delimiter = '\t', .plain = true, .n_paths = 1};
+    const char *path = folder_write("tabs.csv", STR("x\t1\n"));
+    nameless.paths = &path;
+    EXPECT_ERROR(dataset_open(&nameless, &d, &err), &err, E_INPUT, "columns must be named");
+}
+
 static void reads_text_and_pages(void)
 {
     const char *const lines[] = {"{\"text\": \"a b\"}", "{\"text\": \"\"}", "{\"text\": \"c\"}",
@@ -235,6 +253,6 @@ static void files_follow_each_other(void)
 CHECK_MAIN({"csv as Python reads it", reads_csv_as_python_does}, {"JSON", reads_json},
            {"damaged JSON", says_where_json_is_damaged},
            {"lists of objects", reads_lists_of_objects}, {"CSV and TSV", reads_tables},
-           {"types of CSV columns", tells_types_of_columns},
+           {"types of CSV columns", tells_types_of_columns}, {"lines of cells", reads_plain_lines},
            {"text and pages", reads_text_and_pages}, {"gzip", unpacks_gzip},
            {"several files", files_follow_each_other})

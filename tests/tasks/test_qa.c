@@ -2,6 +2,7 @@
  * Arena-Hard, and question answering by exact match. */
 #include "base/json.h"
 #include "metrics/metric.h"
+#include "metrics/stats.h"
 #include "tasks/task.h"
 #include "tests/check.h"
 
@@ -323,7 +324,49 @@ static void only_lengths(void)
     for (int i = 0; i < 20; i++)
         items[i] = (struct metric_item){.value = (i * 7) % 20 + 1, .weight = 1};
     EXPECT_NEAR(metric_value(AGGREGATE_PERCENTILE_95, items, 20), 19.05, 1e-12);
+    EXPECT_NEAR(metric_value(AGGREGATE_PERCENTILE_50, items, 20), 10.5, 1e-12);
     EXPECT_NEAR(metric_value(AGGREGATE_PERCENTILE_95, items, 1), 1, 0);
+}
+
+/* ---- sentence similarity ---- */
+
+/* All sentences of the real files, quotes and cells behind the last column included; scores on
+ * vectors that are made up. */
+static void similarity(void)
+{
+    struct opened t;
+    if (!open_task("stsb", "data", &t))
+        return;
+    EXPECT_INT(task_info(t.task)->n_docs, 1379);
+    EXPECT_ERROR(task_check(t.task, &err), &err, E_UNSUPPORTED, "encoder");
+    struct metric_item items[40];
+    double x[40], y[40];
+    for (int i = 0; i < 1379; i++) {
+        struct arena_mark m = arena_mark(&arena);
+        struct asked q = ask(t.task, i);
+        EXPECT_INT(q.n_requests, 2);
+        EXPECT_INT(q.requests[0].kind, REQUEST_EMBED);
+        EXPECT(q.requests[0].context.n > 0 && q.requests[1].context.n > 0);
+        if (i >= 40) {
+            arena_reset(&arena, m);
+            continue;
+        }
+        const float one[2] = {2, 0}, two[2] = {(float)(i % 7), 1};
+        struct response r[2] = {{.vector = one, .n_vector = 2}, {.vector = two, .n_vector = 2}};
+        struct scored s = score(t.task, &q, r);
+        const struct score *p = find(&s, "pearson");
+        items[i] = (struct metric_item){p->value, p->weight, p->parts};
+        x[i] = (i % 7) / sqrt((i % 7) * (i % 7) + 1);
+        y[i] = strtod(q.target.p, NULL);
+        EXPECT_NEAR(p->value, x[i], 1e-6);
+    }
+    EXPECT_STR(ask(t.task, 0).requests[0].context, STR("A girl is styling her hair."));
+    EXPECT_NEAR(y[0], 2.5, 0);
+    EXPECT_NEAR(metric_value(AGGREGATE_PEARSON, items, 40), pearson(x, y, 40).r, 1e-6);
+    EXPECT_NEAR(metric_value(AGGREGATE_SPEARMAN, items, 40), spearman(x, y, 40).r, 1e-12);
+    items[3].parts = NULL;
+    EXPECT(isnan(metric_value(AGGREGATE_PEARSON, items, 40)));
+    close_task(&t);
 }
 
 static void frees(void)
@@ -335,4 +378,5 @@ CHECK_MAIN({"TAT-QA's sample predictions as published", tatqa_as_published},
            {"TAT-QA's answers in words", tatqa_in_words}, {"SQuAD 2.0", squad2},
            {"squad_completion", squad_completion}, {"any alias matches", any_alias_matches},
            {"last words", last_words}, {"the plus sets", plus_sets},
-           {"lengths of answers", only_lengths}, {"frees", frees})
+           {"lengths of answers", only_lengths}, {"sentence similarity", similarity},
+           {"frees", frees})
