@@ -11,7 +11,7 @@
 -- natural logarithms. A change here comes with a migrate_N.sql that turns version N - 1 into N.
 
 PRAGMA application_id = 1095979865;  -- "ASSY": tells a store from other SQLite files
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 
 -- Every text once, whoever refers to it: prompts, choices, responses, documents, definitions, and
 -- token ids as a JSON array. A sample that is replaced leaves its texts here.
