@@ -1,4 +1,4 @@
--- schema.sql: what an assay store holds, version 3. Read it from the top; it is the whole truth.
+-- schema.sql: what an assay store holds, version 4. Read it from the top; it is the whole truth.
 --
 -- A MODEL answers a TASK: that is an EVALUATION. It has one SAMPLE a document; a sample has the
 -- REQUESTS that were put to the model, each with its response, and the SCORES they earned.
