@@ -133,8 +133,8 @@ static int set_quant(struct arena *a, const char *text, struct spec *s, struct e
     s->quant = (struct quantization){q->format[by], q->layers_only, q->int8_activations || s->act};
     bool int4 = q->format[0] == FORMAT_INT4_G128, more = s->act && !q->int8_activations;
     s->quant_name = g || int4 ? arena_printf(a, "%s-g%d", name, g ? g : 128) : name;
-    if (more)
-        s->quant_name = arena_printf(a, "%s-int8", s->quant_name);
+    if (more) /* of weights as they are stored only the activations are to be named */
+        s->quant_name = s->quant_text ? arena_printf(a, "%s-act-int8", s->quant_name) : "act-int8";
     return 0;
 }
 

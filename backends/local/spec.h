@@ -9,8 +9,8 @@ struct spec {
     const char *name;  /* as given, or the path's last part with what quant and dtype add */
     enum format dtype; /* FORMAT_F32 unless given */
     struct quantization quant;
-    const char *quant_name;       /* with all that it takes: "none", "w4a16-g128", "q8_0-int8" */
-    int group_size;               /* as given; 0: not given */
+    const char *quant_name; /* with all that it takes: "none", "w4a16-g128", "q8_0-act-int8" */
+    int group_size;         /* as given; 0: not given */
     const char *quant_text, *act; /* likewise; NULL */
     int max_length;               /* 0: the model's */
 };

@@ -145,10 +145,10 @@ static void quantized_answers_depend_on_their_tokens(void)
                  {"gguf-f32", ",quant=w8a16", "w8a16"},
                  {"gguf-f32", ",quant=w8a16,group_size=32", "w8a16-g32"},
                  {"hf-f32", ",quant=w4a16,group_size=32", "w4a16-g32"},
-                 {"gguf-f32", ",quant=w4a16,group_size=32,act=int8", "w4a16-g32-int8"},
-                 {"gguf-f32", ",quant=q8_0,act=int8", "q8_0-int8"},
-                 {"gguf-q4_0", ",act=int8", "none-int8"},
-                 {"gguf-q4_1", ",act=int8", "none-int8"}};
+                 {"gguf-f32", ",quant=w4a16,group_size=32,act=int8", "w4a16-g32-act-int8"},
+                 {"gguf-f32", ",quant=q8_0,act=int8", "q8_0-act-int8"},
+                 {"gguf-q4_0", ",act=int8", "act-int8"},
+                 {"gguf-q4_1", ",act=int8", "act-int8"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct arena a = {0};
         struct asking plain = {.options = cases[i].options};
