@@ -1,24 +1,26 @@
 /* linear.c: products with weights of every format, and the log-probabilities made of them. Written
  * once for every CPU level (simd.h).
  *
- * Order    y[t, n] is one chain of multiply-adds over k, ascending from zero; then the bias.
- * Nothing else: so one row and many, any cut of K, N and T, and both widths of vectors give the
- *          same bits. The weight in it is the very float of format.c.
- * Weights  lie in panels of W columns (pack.h), so the chains of W columns are 2 vectors, and k
- * runs through memory in order. Tile     M rows of x times P panels. Each k loads 2 P vectors of w
- * and broadcasts M floats of x for 2 M P multiply-adds; there must be 8 chains or more to keep two
- * units of a latency of 4 busy, and no more than registers hold:
+ * Order: y[t, n] is one chain of multiply-adds over k, ascending from zero; then the bias. Nothing
+ * else: so one row and many, any cut of K, N and T, and both widths of vectors give the same bits.
+ * The weight in it is the very float of format.c.
  *
- *                     w: 16 columns        AVX2: 6 rows, 12 accumulators; AVX-512: 12 rows of 32
- *              x0     ........ ........    columns, 24
- *              ..     ........ ........
- *              x5     ........ ........
+ * Weights lie in panels of W columns (pack.h), so the chains of W columns are 2 vectors, and k runs
+ * through memory in order.
+ *
+ * A tile is M rows of x times P panels. Each k loads 2 P vectors of w and broadcasts M floats of x
+ * for 2 M P multiply-adds; there must be 8 chains or more to keep two units of a latency of 4 busy,
+ * and no more than registers hold: on AVX2 6 rows of 16 columns, 12 accumulators; on AVX-512 12
+ * rows of 32 columns, 24.
  *
  * Few rows: w is unpacked in registers and multiplied with all of them; with one row several panels
- *          side by side make up the chains. Bound by reading w, 4-bit formats by unpacking.
- * Many:    w's panel is unpacked for a piece of K (KB) into a scratch that stays in L1, and all
+ * side by side make up the chains. Bound by reading w, 4-bit formats by unpacking.
+ *
+ * Many rows: w's panel is unpacked for a piece of K (KB) into a scratch that stays in L1, and all
  * rows of the block (TB, whose piece of x stays in L2) run over it. Between pieces the sums wait in
- * y itself. Floor    2 multiply-adds a cycle; for one row w read once. `test_kernels
+ * y itself.
+ *
+ * The floor is 2 multiply-adds a cycle, and for one row w read once: `test_kernels
  * --bench=linear`. */
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/pack.h"
