@@ -156,7 +156,8 @@ static void blocks_as_gguf(void)
             block[cases[c].m] = 0;
             block[cases[c].m + 1] = 0x34;
         }
-        struct weight w = {cases[c].format, 1, info->block, block, NULL};
+        struct weight w = {
+            .format = cases[c].format, .rows = 1, .cols = info->block, .data = block};
         weight_row_to_f32(&w, 0, got);
         for (int i = 0; i < (info->block == 32 ? 4 : 8); i++)
             EXPECT_NEAR(got[cases[c].at[i]], cases[c].want[i], 0);
