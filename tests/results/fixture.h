@@ -144,7 +144,12 @@ static inline void fixture_pair(struct store *s, struct error *err)
             EXPECT_OK(store_aggregate(s, id, sizes[t], 0, err), err);
         }
     static const struct group_measure measures[] = {{"acc", true}};
-    struct group_row g = {"arc", "ARC", tasks, 2, measures, 1};
+    struct group_row g = {.name = "arc",
+                          .alias = "ARC",
+                          .tasks = tasks,
+                          .n_tasks = 2,
+                          .measures = measures,
+                          .n_measures = 1};
     EXPECT_OK(store_group(s, &g, err), err);
 }
 
