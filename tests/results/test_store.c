@@ -195,7 +195,12 @@ static void keeps_groups(void)
     struct store *s = open_store(path, STORE_WRITE);
     static const char *const tasks[] = {"arc_easy", "arc_challenge"};
     static const struct group_measure measures[] = {{"acc", true}};
-    struct group_row g = {"arc", "ARC", tasks, 2, measures, 1};
+    struct group_row g = {.name = "arc",
+                          .alias = "ARC",
+                          .tasks = tasks,
+                          .n_tasks = 2,
+                          .measures = measures,
+                          .n_measures = 1};
     EXPECT_OK(store_group(s, &g, &err), &err);
     EXPECT_OK(store_group(s, &g, &err), &err);
     int64_t id = evaluation(s, "h1", "m");
