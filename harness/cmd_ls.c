@@ -111,16 +111,20 @@ static void evaluation_cells(struct table *t, struct arena *a, const struct eval
     table_cell(t, "#%lld", (long long)e->id);
     table_cell(t, "%s", e->model);
     table_cell(t, "%s", e->task);
-    table_cell(t, "%s", setting_text(a, e));
+    const char *setting = setting_text(a, e);
+    if (e->source)
+        table_cell(t, "%s%s#%lld again", setting, *setting ? ", " : "", (long long)e->source);
+    else
+        table_cell(t, "%s", setting);
     table_cell(t, "%lld/%lld", (long long)e->n_samples, (long long)e->n_docs);
     table_cell(t, e->n_failed ? "%lld" : "", (long long)e->n_failed);
 }
 
 static int list_evaluations_json(const struct evaluation_list *list, struct arena *a)
 {
-    static const char *const headings[] = {"id",     "model",     "task",     "setting",
-                                           "n_docs", "n_samples", "n_failed", "n_eval",
-                                           "metric", "filter",    "value",    "stderr"};
+    static const char *const headings[] = {"id",        "model",    "task",   "setting", "n_docs",
+                                           "n_samples", "n_failed", "n_eval", "metric",  "filter",
+                                           "value",     "stderr",   "source"};
     struct table t;
     table_init(&t, headings, sizeof headings / sizeof *headings);
     for (size_t i = 0; i < list->n; i++) {
@@ -139,6 +143,7 @@ static int list_evaluations_json(const struct evaluation_list *list, struct aren
             table_cell(&t, "%s", score ? score->filter : "");
             table_number(&t, score ? score->value : NAN);
             table_number(&t, score ? score->stderr_ : NAN);
+            table_cell(&t, e->source ? "%lld" : "", (long long)e->source);
         }
     }
     table_print(&t, true);

@@ -37,6 +37,8 @@ sed 's/task: say/task: said/' say.yaml >said.yaml
 again --task_file said.yaml
 again --task_file said.yaml -t say -m other | cut -d' ' -f1-7
 
+try ls -t say -m tiny | sed 's/  */ /g; s/--*/-/g'
+
 # without a file: by what the tasks are now
 again -t colors,say,tell
 cp tasks/tell.yaml kept.yaml
