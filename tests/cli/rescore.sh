@@ -69,7 +69,8 @@ changed colors 's/version: 1.0/version: 1.1/'
 sqlite3 assay.db "select max(id) from samples" >last
 "$assay" run -q -m tiny --include_path tasks -t colors >/dev/null
 again --task_file colors.yaml -m '#1'
-sqlite3 assay.db "select group_concat(doc_id) from samples where id > $(cat last)"
+sqlite3 assay.db "select group_concat(evaluation || ':' || doc_id, ' ') from
+    (select * from samples where id > $(cat last) order by evaluation, doc_id)"
 
 try rescore --db nope.db
 try rescore -t nope
