@@ -107,7 +107,7 @@ static int bench_model(const char *spec, struct table *t, struct error *err)
 
 int cmd_bench(int argc, char **argv, struct error *err)
 {
-    struct strings what = {0};
+    static struct strings what;
     int r = options_parse(&usage, argc, argv, &what, err);
     if (r != 0)
         return r < 0 ? r : EXIT_DONE;

@@ -15,7 +15,7 @@ try run -m tiny,name=base -m tiny.gguf,name=q8 -m tiny,name=requantized,quant=q8
 "$assay" run -m tiny --include_path tasks -t all_three --limit 5 -q --json | python3 -c '
 import json, sys
 for row in json.load(sys.stdin):
-    print(row["task"], row["metric"], row["n"], round(row["value"], -int(row["value"] > 999) * 3 + 3),
+    print(row["task"], row["metric"], row["n"], "%.4g" % row["value"],
           type(row["stderr"]).__name__, row["version"], row["num_fewshot"])'
 
 # the same numbers by SQL, in words that README gives
