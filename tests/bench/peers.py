@@ -170,7 +170,8 @@ def speed_rows():
         {"w8a8-int": lambda: assay_speed("f32,quant=w8a8-int", "prefill 512")},
         {"llama.cpp q8_0": lambda: llama_prefill("q8_0")})
     row("prefill 512, 4 bits", 1.8,
-        {k: lambda k=k: assay_speed(k, "prefill 512") for k in ("q4_0", "q4_1", "q4_k")},
+        {k: lambda k=k: assay_speed(k, "prefill 512")
+         for k in ("q4_0", "q4_1", "q4_k", "q4_0,act=int8", "q4_1,act=int8")},
         {k: lambda k=k: llama_prefill(k) for k in ("q4_0", "q4_1", "q4_k")})
     for kind in ("f32", "bf16", "q8_0", "q4_0"):
         row(f"decode, batch 1, {kind}", "", {"assay": lambda k=kind: assay_speed(k, "decode, batch 1")},
