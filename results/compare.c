@@ -75,10 +75,13 @@ static int read_columns(struct store *s, struct arena *scratch, const struct com
     return 0;
 }
 
+/* A share needs a scale that starts at 0: log-probabilities and correlations below it have none,
+ * and a count of answers that were not found is no score. */
 static double recovery(const struct comparison *c)
 {
     double of = c->higher_is_better ? c->a : c->b, part = c->higher_is_better ? c->b : c->a;
-    return of != 0 ? 100 * part / of : NAN;
+    bool is_share = of > 0 && part >= 0 && !metric_is_own(c->metric);
+    return is_share ? 100 * part / of : NAN;
 }
 
 static bool all_01(const struct columns *v)

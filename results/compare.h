@@ -19,7 +19,9 @@ struct comparison {
     int64_t n; /* documents that both have, the same text in both */
     double a, b;
     double a_stderr, b_stderr; /* NaN: none */
-    double recovery_percent;   /* 100 b / a, or 100 a / b where lower is better: 100 is no loss */
+    double recovery_percent;   /* 100 b / a, or 100 a / b where lower is better: 100 is no loss.
+                                  NaN where a share says nothing: a score below 0, nothing to
+                                  divide by, and what metric_is_own() */
     double difference;         /* b - a */
     double difference_stderr;
     /* The 95 % interval of the difference: paired t of means, bootstrap over documents of other

@@ -1,6 +1,8 @@
 /* Comparisons against numbers from scipy.stats (ttest_rel, binom, norm), and how evaluations are
  * chosen and paired. */
+#include "base/file.h"
 #include "results/compare.h"
+#include "results/report.h"
 #include "tests/results/fixture.h"
 
 static struct error err;
@@ -112,6 +114,52 @@ static void compares_perplexities(void)
     fixture_end();
 }
 
+/* Shares are of scores from 0 up; what went wrong, or lies below 0, has a difference alone. */
+static void recovers_scores_only(void)
+{
+    struct store *s = fixture_open(&err);
+    static const double values[2][5] = {{0.5, -1.125, 0.25, 40, 0}, {0.25, -1.35, 0.5, 50, 0}};
+    static const char *const metrics[] = {"exact_match", "likelihood", "no_answer", "ter", "acc"};
+    for (int m = 0; m < 2; m++) {
+        struct evaluation e = fixture_evaluation(m ? "y" : "x", m ? "b" : "a", "say");
+        e.output_type = "generate_until";
+        int64_t id;
+        EXPECT_OK(store_evaluation(s, &e, &id, &err), &err);
+        const double edits[] = {values[m][3], 100};
+        struct score_row c[5];
+        for (int i = 0; i < 5; i++)
+            c[i] = (struct score_row){metrics[i], "none", values[m][i], 1, NULL, 0};
+        c[3].parts = edits;
+        c[3].n_parts = 2;
+        struct sample_row sample = {.doc_json = STR("{}"), .scores = c, .n_scores = 5};
+        EXPECT_OK(store_sample(s, id, &sample, &err), &err);
+        EXPECT_OK(store_aggregate(s, id, 1, 0, &err), &err);
+    }
+    struct arena a = {0};
+    struct comparison_list l;
+    EXPECT_OK(compare_models(s, &a, "a", "b", NULL, &l, &err), &err);
+    EXPECT_NEAR(row(&l, "say", "exact_match")->recovery_percent, 50, 1e-12);
+    EXPECT_NEAR(row(&l, "say", "ter")->recovery_percent, 80, 1e-12);
+    EXPECT_NEAR(row(&l, "say", "likelihood")->recovery_percent, NAN, 0);
+    EXPECT_NEAR(row(&l, "say", "no_answer")->recovery_percent, NAN, 0);
+    EXPECT_NEAR(row(&l, "say", "acc")->recovery_percent, NAN, 0);
+    EXPECT_NEAR(row(&l, "say", "no_answer")->difference, 0.25, 1e-12);
+
+    struct report_options o = {0};
+    struct str text;
+    EXPECT_OK(report_html(s, &o, fixture_path("r.html"), &err), &err);
+    EXPECT_OK(file_read(&a, fixture_path("r.html"), FILE_LIMIT_TEXT, &text, &err), &err);
+    EXPECT(str_find(text, STR(">50.0 %<"), 0) != SIZE_MAX);
+    EXPECT(str_find(text, STR("120.0 %"), 0) == SIZE_MAX);
+    EXPECT_OK(report_csv(s, &o, fixture_path("r.csv"), &err), &err);
+    EXPECT_OK(file_read(&a, fixture_path("r.csv"), FILE_LIMIT_TEXT, &text, &err), &err);
+    EXPECT(str_find(text, STR("a,0.5,0.25,1,50.0,-0.25,"), 0) != SIZE_MAX);
+    EXPECT(str_find(text, STR("a,0.25,0.5,1,,0.25,"), 0) != SIZE_MAX);
+    arena_free(&a);
+    store_close(s);
+    fixture_end();
+}
+
 static bool has_note(const struct comparison_list *l, const char *words)
 {
     for (size_t i = 0; i < l->n_notes; i++)
@@ -192,4 +240,5 @@ static void finds_flips(void)
 
 CHECK_MAIN({"agrees_with_scipy", agrees_with_scipy},
            {"compares_perplexities", compares_perplexities},
+           {"recovers_scores_only", recovers_scores_only},
            {"says_what_it_chose", says_what_it_chose}, {"finds_flips", finds_flips})
