@@ -68,12 +68,25 @@ static int check_key(struct rescoring *t, struct arena *a, struct str key, const
                      t->info->name, key.p, (long long)t->source->id, key.p);
 }
 
+/* The store may come from somebody else, and be damaged. */
+static int stored_definition(const struct evaluation_line *e, struct arena *a, struct value **ret,
+                             struct error *err)
+{
+    int r = json_parse(a, str_of(e->config_json), "a stored task definition", ret, err);
+    if (r == 0 && (*ret)->type != VALUE_DICT)
+        r = error_set(err, E_INPUT,
+                      "evaluation #%lld of task \"%s\" cannot be scored again: its stored "
+                      "definition is no JSON object",
+                      (long long)e->id, e->task);
+    return r;
+}
+
 static int check_definition(struct rescoring *t, struct error *err)
 {
     struct arena a = {0};
     struct value *then;
     const struct value *now = t->info->config;
-    int r = json_parse(&a, str_of(t->source->config_json), "the stored definition", &then, err);
+    int r = stored_definition(t->source, &a, &then, err);
     const struct value *sides[] = {then, now};
     for (int k = 0; k < 2 && r == 0; k++)
         for (size_t i = 0; i < sides[k]->dict.n && r == 0; i++) {
@@ -270,7 +283,7 @@ static int open_task(struct rescoring *t, const struct task_ref *ref, struct err
     if (r == 0)
         r = json_parse(&a, first->doc_json, "a stored document", &doc, err);
     if (r == 0)
-        r = json_parse(&a, str_of(e->config_json), "a stored task definition", &config, err);
+        r = stored_definition(e, &a, &config, err);
     if (r == 0) {
         struct task_options o = {
             .num_fewshot = e->num_fewshot,

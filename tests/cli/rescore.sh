@@ -62,6 +62,13 @@ count | cmp - before && echo "nothing was stored"
 # a target that nobody saw may change
 refuse say 's/doc_to_target: .*/doc_to_target: "{{question}}"/' --task_file say.yaml -m '#2'
 
+# a damaged store gives a sentence
+for text in '[[1, 2]]' '"x"' '{'; do
+    cp assay.db damaged.db
+    sqlite3 damaged.db "update texts set text = '$text' where id in (select config from tasks where name = 'say')"
+    again --task_file say.yaml -m '#2' --db damaged.db
+done
+
 # a longer run: only its new documents are scored
 mv away data
 mv tiny.away tiny
