@@ -25,8 +25,9 @@ struct check_test {
     void (*run)(void);
 };
 
-static int check_failures;   /* of the running test */
-static char check_skip[256]; /* why it was skipped */
+/* Of the running test; one of each, however many files the test has. */
+__attribute__((weak)) int check_failures;
+__attribute__((weak)) char check_skip[256]; /* why it was skipped */
 
 static inline void check_fail(const char *file, int line, const char *format, ...)
 {

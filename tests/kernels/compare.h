@@ -5,7 +5,9 @@
 #include "tests/check.h"
 #include "tests/kernels/operands.h"
 
-static char tool_level[16], tool_what[128];
+/* One of each, however many files the tool has. */
+__attribute__((weak)) char tool_level[16];
+__attribute__((weak)) char tool_what[128];
 
 /* Names the level that the following checks are about; true, to stand in an `if`. */
 static inline bool tool_begin(const char *level)
