@@ -34,13 +34,18 @@ bool level_here(const struct level *l);
 struct weight packed(const struct level *l, const struct weight *w);
 void unpack(const struct level *l, struct weight *w);
 
+/* [T, N] bounds of x * w^T + bias (NULL: none), for the caller to free. */
+double *linear_bounds(const float *x, const struct weight *w, const float *bias, int T);
 /* The same rows in other company: alone, cut in two, with other threads. */
 void linear_invariance(const struct level *l, const float *y, const float *x,
                        const struct weight *w, const float *bias, int T);
 
-/* check_int8.c */
-void int8(void);
-void int8_extremes(void);
-void int8_refused(void);
+/* The checks, a file each. */
+void attention(void), copied_positions(void);
+void int8(void), int8_extremes(void), int8_refused(void);
+void linear(void), weights(void), linear_not_finite(void);
+void logprobs(void), logprobs_edges(void), logprobs_top(void);
+void add_rmsnorm(void), rope_angles(void), rope(void), silu_mul(void), add(void), round_to(void),
+    embed_and_gather(void);
 
 #endif
