@@ -27,16 +27,25 @@ void html_text(struct buf *b, struct str s)
     }
 }
 
-static void task_cell(struct buf *b, const char *task, const char *setting)
+void html_task(struct buf *b, const char *alias, const char *task, const char *setting)
 {
-    buf_puts(b, "<tr><td>");
-    html_text(b, str_of(task));
-    if (*setting) {
-        buf_puts(b, " <span class=\"soft\">");
+    buf_puts(b, "<th scope=\"row\">");
+    html_text(b, str_of(alias[0] ? alias : task));
+    if (setting[0]) {
+        buf_puts(b, " <small>");
         html_text(b, str_of(setting));
-        buf_puts(b, "</span>");
+        buf_puts(b, "</small>");
     }
-    buf_puts(b, "</td>");
+    buf_puts(b, "</th>");
+}
+
+void html_notes(struct buf *b, const char *const *notes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        buf_puts(b, "<p class=\"note\">");
+        html_text(b, str_of(notes[i]));
+        buf_puts(b, "</p>\n");
+    }
 }
 
 static void estimate_cell(struct buf *b, const struct estimate *e, int digits)
@@ -55,15 +64,7 @@ static void table_start(struct buf *b, const char *const *headings, size_t n)
     buf_puts(b, "</tr></thead>\n<tbody>\n");
 }
 
-static void notes(struct buf *b, const char *const *notes_, size_t n)
-{
-    buf_puts(b, "</tbody></table></div>\n");
-    for (size_t i = 0; i < n; i++) {
-        buf_puts(b, "<p class=\"note\">");
-        html_text(b, str_of(notes_[i]));
-        buf_puts(b, "</p>\n");
-    }
-}
+#define TABLE_END "</tbody></table></div>\n"
 
 static void divergence_table(struct buf *b, const struct divergence_list *l)
 {
@@ -76,7 +77,8 @@ static void divergence_table(struct buf *b, const struct divergence_list *l)
     table_start(b, headings, sizeof headings / sizeof *headings);
     for (size_t i = 0; i < l->n; i++) {
         const struct divergence *d = &l->items[i];
-        task_cell(b, d->task_alias, d->setting);
+        buf_puts(b, "<tr class=\"task\">");
+        html_task(b, d->task_alias, d->task, d->setting);
         buf_printf(b, "<td class=\"num\">%lld</td>", (long long)d->n_tokens);
         estimate_cell(b, &d->kl, 6);
         estimate_cell(b, &d->same_top, 4);
@@ -86,7 +88,8 @@ static void divergence_table(struct buf *b, const struct divergence_list *l)
                    "<td class=\"num\">%.4f</td></tr>\n",
                    d->largest_change, (long long)d->largest_doc_id, d->remainder);
     }
-    notes(b, l->notes, l->n_notes);
+    buf_puts(b, TABLE_END);
+    html_notes(b, l->notes, l->n_notes);
 }
 
 static void similarity_table(struct buf *b, const struct similarity_list *l)
@@ -99,14 +102,15 @@ static void similarity_table(struct buf *b, const struct similarity_list *l)
     table_start(b, headings, sizeof headings / sizeof *headings);
     for (size_t i = 0; i < l->n; i++) {
         const struct similarity *s = &l->items[i];
-        task_cell(b, s->task_alias, s->setting);
+        buf_puts(b, "<tr class=\"task\">");
+        html_task(b, s->task_alias, s->task, s->setting);
         buf_printf(b, "<td class=\"num\">%lld</td><td class=\"num\">%.1f %%</td>", (long long)s->n,
                    100 * (double)s->n_same / (double)s->n_answers);
         for (int m = 0; m < SIMILARITY_METRICS; m++)
             estimate_cell(b, &s->metrics[m], m < SIMILARITY_BLEU ? 4 : 2);
         buf_puts(b, "</tr>\n");
     }
-    notes(b, NULL, 0); /* the scores' table says the same */
+    buf_puts(b, TABLE_END); /* its notes are those of the scores' table */
 }
 
 int html_pair(struct store *s, struct buf *b, const char *reference, const char *model,

@@ -108,18 +108,6 @@ static void row_start(struct page *p, bool is_group, bool again)
     PUTF(p, "<tr class=\"%s%s\">", is_group ? "group" : "task", again ? " again" : "");
 }
 
-static void task_cell(struct page *p, const char *alias, const char *task, const char *setting)
-{
-    put(p, "<th scope=\"row\">");
-    textz(p, alias[0] ? alias : task);
-    if (setting[0]) {
-        put(p, " <small>");
-        textz(p, setting);
-        put(p, "</small>");
-    }
-    put(p, "</th>");
-}
-
 static void metric_cell(struct page *p, const char *metric, const char *filter, bool higher)
 {
     put(p, "<td>");
@@ -173,7 +161,7 @@ static void scores_row(struct page *p, const struct report_scores *all,
     row_start(p, like->is_group,
               above && above->is_group == like->is_group && strcmp(above->task, like->task) == 0 &&
                   strcmp(above->setting, like->setting) == 0);
-    task_cell(p, like->alias, like->task, like->setting);
+    html_task(&p->b, like->alias, like->task, like->setting);
     metric_cell(p, like->metric, like->filter, higher_is_better(like->metric));
     for (int i = 0; i < p->report.n_models; i++)
         score_cell(p, find_line(&all[i], like), like->n);
@@ -301,7 +289,7 @@ static void flips_text(struct page *p, const struct comparison *c)
 static void comparison_row(struct page *p, const struct comparison *c, bool again, double shared)
 {
     row_start(p, c->is_group, again);
-    task_cell(p, c->task_alias, c->task, c->setting);
+    html_task(&p->b, c->task_alias, c->task, c->setting);
     metric_cell(p, c->metric, c->filter, c->higher_is_better);
     put(p, "<td class=\"num\">");
     number(p, c->a);
@@ -337,15 +325,6 @@ static void heading_of_pair(struct page *p, const struct report_model *m, int i)
     put(p, "</h2>\n");
 }
 
-static void notes(struct page *p, const struct comparison_list *l)
-{
-    for (size_t i = 0; i < l->n_notes; i++) {
-        put(p, "<p class=\"note\">");
-        textz(p, l->notes[i]);
-        put(p, "</p>\n");
-    }
-}
-
 static void comparison_table(struct page *p, const struct report_model *m)
 {
     const struct comparison_list *l = &m->comparison;
@@ -369,7 +348,7 @@ static void comparison_table(struct page *p, const struct report_model *m)
         comparison_row(p, c, again, shared);
     }
     put(p, "</tbody></table></div>\n");
-    notes(p, l);
+    html_notes(&p->b, l->notes, l->n_notes);
 }
 
 /* ---- answers that changed ---- */
@@ -513,9 +492,7 @@ static int comparisons(struct page *p, struct error *err)
         const struct report_model *m = &p->report.models[i];
         heading_of_pair(p, m, i);
         if (m->not_compared) {
-            put(p, "<p class=\"note\">");
-            textz(p, m->not_compared);
-            put(p, "</p>\n");
+            html_notes(&p->b, &m->not_compared, 1);
         } else {
             comparison_table(p, m);
         }

@@ -39,7 +39,8 @@ print(d["task"], d["n_docs"], d["n_tokens"] == n, abs(d["kl"] - kl) < 1e-9, d["k
 P
 
 "$assay" report --html d.html >/dev/null
-grep -o "<h3>Distribution over tokens\|<h3>Answers alike\|<td>tell" d.html
+sed -n '/<h3>Distribution/,/<\/table>/p; /<h3>Answers alike/,/<\/table>/p' d.html |
+    grep -o "<h3>Distribution over tokens\|<h3>Answers alike\|row.>tell"
 # another tokenization of the text, or other text, is not compared
 "$assay" run -q -m base.gguf,max_length=16,name=short --include_path tasks -t tell --top_logprobs 5 >/dev/null
 try compare base short --divergence

@@ -32,7 +32,8 @@ print(s["n"], s["n_answers"], s["n_same"])'
 try compare a a --similarity --db t.db
 try compare a c --similarity --db t.db
 "$assay" report --db t.db --html t.html -m a -m b >/dev/null
-grep -o "<h3>Answers alike\|<td>say\|>25.0 %\|27.54" t.html
+sed -n '/<h3>Answers alike/,/<\/table>/p' t.html |
+    grep -o "<h3>Answers alike\|row.>say\|>25.0 %\|27.54"
 # a model that gave no text to compare
 "$make_tiny_model" hf-f32 tiny
 "$assay" run -q -m tiny --include_path tasks -t colors,tell --db t.db >/dev/null
