@@ -32,7 +32,8 @@ static int find_measures(struct store *s, struct arena *a, int64_t evaluation, i
     return r < 0 ? r : sql_rows(&s->sql, a, st, sizeof(struct measured), read_measure, ret, err);
 }
 
-double *store_parts(struct arena *a, sqlite3_stmt *st, int column, int *n)
+/* JSON numbers of a score's `parts` column, in the arena; NULL and *n 0 where it is NULL. */
+static double *read_parts(struct arena *a, sqlite3_stmt *st, int column, int *n)
 {
     const char *text = (const char *)sqlite3_column_text(st, column);
     size_t n_commas = 0;
@@ -56,7 +57,7 @@ struct metric_item store_item(struct arena *a, sqlite3_stmt *st, int column)
 {
     struct metric_item ret = {sql_double(st, column), sqlite3_column_double(st, column + 1), NULL};
     int n;
-    const double *parts = store_parts(a, st, column + 3, &n);
+    const double *parts = read_parts(a, st, column + 3, &n);
     if (parts) {
         const char *metric = (const char *)sqlite3_column_text(st, column + 2);
         const struct metric_info *info = metric ? metric_find(metric) : NULL;

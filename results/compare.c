@@ -10,7 +10,6 @@
 
 #define BOOTSTRAP_REPLICATES 10000
 #define BOOTSTRAP_LEAST      8 /* of fewer documents the replicates are too few to mean much */
-#define BOOTSTRAP_SEED       20260101 /* fixed: the same store gives the same interval */
 
 struct building {
     struct store *s;
@@ -34,8 +33,8 @@ static void read_pair(struct arena *a, sqlite3_stmt *st, void *item)
 }
 
 #define FROM_PAIRS                                                                                 \
-    "FROM samples sa JOIN samples sb ON sb.evaluation = ?2 AND sb.doc_id = sa.doc_id "             \
-    "AND sb.doc = sa.doc JOIN scores ca ON ca.sample = sa.id AND ca.measure = ?3 "                 \
+    FROM_PAIRED_SAMPLES                                                                            \
+    "JOIN scores ca ON ca.sample = sa.id AND ca.measure = ?3 "                                     \
     "JOIN scores cb ON cb.sample = sb.id AND cb.measure = ?3 "                                     \
     "JOIN measures u ON u.id = ?3 "                                                                \
     "WHERE sa.evaluation = ?1 AND sa.error IS NULL AND sb.error IS NULL "
@@ -110,7 +109,7 @@ static void difference(struct comparison *c, const struct columns *v, enum aggre
     if (mean)
         d = paired_t(v->x, v->y, v->n);
     else if (v->n >= BOOTSTRAP_LEAST)
-        d = paired_bootstrap(v->a, v->b, v->n, (int)how, BOOTSTRAP_REPLICATES, BOOTSTRAP_SEED);
+        d = paired_bootstrap(v->a, v->b, v->n, (int)how, BOOTSTRAP_REPLICATES, PAIRS_SEED);
     c->difference = c->b - c->a;
     c->difference_stderr = d.stderr_;
     c->low = d.low;

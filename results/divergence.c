@@ -8,7 +8,7 @@
 #include "results/pairs.h"
 #include "results/store_sql.h"
 
-enum { REPLICATES = 10000, SEED = 20260101 }; /* fixed: the same store gives the same interval */
+enum { REPLICATES = 10000 };
 
 #define LEAST 1e-9 /* probability of what is joined: the lists' digits tell no less */
 
@@ -102,8 +102,7 @@ static void add_place(struct summing *t, int64_t doc_id, int32_t token, const st
 }
 
 static const char select_places[] =
-    "SELECT sa.doc_id, ka.token, ka.logprob, ka.top, kb.logprob, kb.top FROM samples sa "
-    "JOIN samples sb ON sb.evaluation = ?2 AND sb.doc_id = sa.doc_id AND sb.doc = sa.doc "
+    "SELECT sa.doc_id, ka.token, ka.logprob, ka.top, kb.logprob, kb.top " FROM_PAIRED_SAMPLES
     "JOIN requests ra ON ra.sample = sa.id "
     "JOIN requests rb ON rb.sample = sb.id AND rb.position = ra.position "
     "AND rb.prompt_tokens IS ra.prompt_tokens AND rb.tokens IS ra.tokens "
@@ -150,8 +149,8 @@ static void estimate(struct summing *t)
         for (int c = 0; c < N_COLUMNS; c++)
             columns[c][i] = t->docs.items[i].columns[c];
     }
-    ratio_bootstrap((const double *const *)columns, N_COLUMNS, weight, (int64_t)n, REPLICATES, SEED,
-                    all);
+    ratio_bootstrap((const double *const *)columns, N_COLUMNS, weight, (int64_t)n, REPLICATES,
+                    PAIRS_SEED, all);
     t->d->n_docs = (int64_t)n;
     t->d->kl = all[KL];
     t->d->same_top = all[SAME_TOP];

@@ -1,4 +1,5 @@
-/* pairs.h: private to results/. Which evaluations of two models are compared with each other. */
+/* pairs.h: private to results/. Which evaluations of two models are compared with each other, and
+ * which of their samples. */
 #ifndef ASSAY_RESULTS_PAIRS_H
 #define ASSAY_RESULTS_PAIRS_H
 
@@ -7,6 +8,13 @@
 struct evaluation_pair {
     const struct evaluation_line *a, *b;
 };
+
+/* The samples of evaluations ?1 and ?2 as sa and sb: of the same documents, word for word. */
+#define FROM_PAIRED_SAMPLES                                                                        \
+    "FROM samples sa JOIN samples sb ON sb.evaluation = ?2 AND sb.doc_id = sa.doc_id "             \
+    "AND sb.doc = sa.doc "
+
+enum { PAIRS_SEED = 20260101 }; /* of bootstraps; fixed: a store gives the same interval again */
 
 struct notes {
     const char **items; /* sentences in the arena; the array is freed by the caller */

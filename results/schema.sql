@@ -7,8 +7,9 @@
 --
 -- The views at the end, v_scores, v_samples, v_requests, v_compare, v_tokens, v_divergence,
 -- v_leaderboard and v_groups, are made for people's own SQL: their names and columns stay as they
--- are from version to version, whatever happens to the tables. Times are UTC in ISO 8601. Log-probabilities are
--- natural logarithms. A change here comes with a migrate_N.sql that turns version N - 1 into N.
+-- are from version to version, whatever happens to the tables. Times are UTC in ISO 8601.
+-- Log-probabilities are natural logarithms. A change here comes with a migrate_N.sql that turns
+-- version N - 1 into N.
 
 PRAGMA application_id = 1095979865;  -- "ASSY": tells a store from other SQLite files
 PRAGMA user_version = 4;

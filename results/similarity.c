@@ -8,7 +8,7 @@
 #include "results/pairs.h"
 #include "results/store_sql.h"
 
-enum { REPLICATES = 1000, SEED = 20260101 }; /* fixed: the same store gives the same interval */
+enum { REPLICATES = 1000 };
 
 const char *const similarity_names[SIMILARITY_METRICS] = {"rouge1", "rouge2", "rougeL", "bleu",
                                                           "chrf"};
@@ -64,8 +64,7 @@ static void add_answers(struct collecting *c, int64_t doc_id, struct str referen
 }
 
 static const char select_answers[] =
-    "SELECT sa.doc_id, ta.text, tb.text FROM samples sa "
-    "JOIN samples sb ON sb.evaluation = ?2 AND sb.doc_id = sa.doc_id AND sb.doc = sa.doc "
+    "SELECT sa.doc_id, ta.text, tb.text " FROM_PAIRED_SAMPLES
     "JOIN requests ra ON ra.sample = sa.id JOIN texts ta ON ta.id = ra.response "
     "JOIN requests rb ON rb.sample = sb.id AND rb.position = ra.position "
     "JOIN texts tb ON tb.id = rb.response "
@@ -97,7 +96,7 @@ static void estimate(struct collecting *c)
             items[i] = (struct metric_item){d->sums[m] / d->n_answers, 1, d->parts[m]};
         }
         c->result->metrics[m] =
-            metric_bootstrap(aggregations[m], items, (int64_t)n, REPLICATES, SEED);
+            metric_bootstrap(aggregations[m], items, (int64_t)n, REPLICATES, PAIRS_SEED);
     }
     c->result->n = (int64_t)n;
 }

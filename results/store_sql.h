@@ -53,7 +53,4 @@ int store_end_own(struct store *s, bool own, int r, struct error *err);
  * numbers as the metric needs count as none. */
 struct metric_item store_item(struct arena *a, sqlite3_stmt *st, int column);
 
-/* JSON numbers of a score's `parts` column, in the arena; NULL and *n 0 where it is NULL. */
-double *store_parts(struct arena *a, sqlite3_stmt *st, int column, int *n);
-
 #endif
