@@ -1,32 +1,47 @@
-# The line of progress on a terminal: never wider than it, and without colors where NO_COLOR says.
+# Progress: plain lines when stderr is no terminal, one line drawn again on a terminal, never wider
+# than it, colour only where it is wanted, nothing with -q; results on stdout in any case.
 . "$source/tests/cli/lib.sh"
-make_tasks 20
+make_tasks 400
 "$make_tiny_model" hf-f32 tiny
-cat >watch.py <<'P'
-"""watch.py WIDTH COMMAND...: runs it on a terminal and says what its progress was like."""
-import fcntl, os, pty, re, struct, sys, termios
-
-width = int(sys.argv[1])
-pid, fd = pty.fork()
-if pid == 0:
-    os.environ["TERM"] = "xterm"
-    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    os.execvp(sys.argv[2], sys.argv[2:])
-got = b""
+cat >terminal.py <<'P'
+"""terminal.py COLUMNS COMMAND...: runs it with stderr on a terminal, prints what was drawn."""
+import fcntl, os, pty, re, struct, subprocess, sys, termios
+here, there = pty.openpty()
+fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(sys.argv[1]), 0, 0))
+child = subprocess.Popen(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=there, stdin=subprocess.DEVNULL)
+os.close(there)
+seen = b""
 try:
-    while part := os.read(fd, 65536):
-        got += part
+    while part := os.read(here, 65536):
+        seen += part
 except OSError:
     pass
-drawn = [line.split("\n")[0] for line in got.decode().split("\r") if line.endswith("\033[K")]
-plain = [re.sub(r"\033\[[0-9;]*[A-Za-z]", "", line) for line in drawn]
-colored = any("\033[1m" in line for line in drawn)
-print(f"drawn: {bool(drawn)}, fits: {max(map(len, plain)) < width}, colors: {colored}")
+child.wait()
+text = seen.decode()
+drawn = [d for d in re.split(r"\r", text) if d.endswith("\x1b[K") and d != "\x1b[K"]
+plain = [re.sub(r"\x1b\[[0-9]*[mK]", "", d) for d in drawn]
+print("drawn again:", len(drawn) > 1, "| newlines before the end:", text.count("\n") - 1)
+print("colour:", "\x1b[1m" in text, "| fits the terminal:", max(map(len, plain), default=0) < int(sys.argv[1]))
+full = r"tiny  \d+/800 \(\d+%\)  \d+ tok/s  [\d.]+ eval/s  ETA \d+:\d\d  (colors acc|say exact_match) [\d.]+"
+print("whole:", any(re.match(full, p) for p in plain))
+print("last:", re.sub(r"[\d.]+ s, \d+ tok/s; \d+ of (.*)waited .*", r"T s, R tok/s; N of \1waited T s", text.split("\x1b[K")[-1].strip()))
 P
-watch() {
-    python3 watch.py "$1" "$assay" run --db "$2.db" --include_path tasks -t colors,say -m "tiny,name=$2"
+draw() { # draw COLUMNS NAME ENVIRONMENT...
+    columns=$1 name=$2
+    shift 2
+    rm -f assay.db
+    python3 terminal.py $columns env "$@" "$assay" run -m "tiny,name=$name" --include_path tasks -t colors,say
 }
-watch 120 short
-NO_COLOR=1 watch 120 short-without-colors
-watch 60 a-name-that-leaves-little-room-for-all-the-numbers
-watch 60 ünïcödé-ünïcödé-ünïcödé-ünïcödé-ünïcödé-ünïcödé-ünïcödé-ünïcödé
+draw 120 tiny TERM=xterm
+draw 40 tiny TERM=xterm NO_COLOR=1
+draw 60 a-name-that-leaves-little-room-for-all-the-numbers TERM=xterm
+draw 60 ünïcödé-ünïcödé-ünïcödé-ünïcödé-ünïcödé-ünïcödé-ünïcödé-ünïcödé TERM=xterm
+draw 120 tiny TERM=dumb | sed -n 1,2p
+
+# no terminal: the summary only, since ten seconds do not pass
+rm -f assay.db
+"$assay" run -m tiny --include_path tasks -t colors --limit 20 2>err >out
+sed -E 's/[0-9.]+ s, [0-9]+ tok.s; [0-9]+ of/T s, R tok\/s; N of/; s/waited [0-9.]+/waited T/' err
+grep -c "$(printf '\033')" err out
+"$assay" run -m tiny --include_path tasks -t colors --limit 20 2>&1 >/dev/null
+"$assay" run -m tiny --include_path tasks -t colors --limit 40 -q 2>&1 >/dev/null
