@@ -245,15 +245,6 @@ static bool push_text(struct render *r, struct value *list, struct str s)
     return true;
 }
 
-/* The last occurrence of `needle` in s, or SIZE_MAX. */
-static size_t find_last(struct str s, struct str needle)
-{
-    for (size_t at = s.n >= needle.n ? s.n - needle.n + 1 : 0; at-- > 0;)
-        if (needle.n == 0 || memcmp(s.p + at, needle.p, needle.n) == 0)
-            return at;
-    return SIZE_MAX;
-}
-
 /* The end of the run of characters from the start that are no spaces. */
 static size_t word_end(struct str s)
 {
@@ -298,7 +289,7 @@ static bool split_at(struct render *r, struct str s, struct str by, int64_t max,
                      struct value *list)
 {
     while (max < 0 || max-- > 0) {
-        size_t at = right ? find_last(s, by) : str_find(s, by, 0);
+        size_t at = right ? str_find_last(s, by) : str_find(s, by, 0);
         if (at == SIZE_MAX)
             break;
         struct str head = str_slice(s, 0, at), tail = str_slice(s, at + by.n, s.n);
@@ -378,7 +369,7 @@ static struct value *partition(struct render *r, struct value *self, const struc
     if (!by.n)
         return render_fail(r, "ValueError", "empty separator");
     struct str s = self->s;
-    size_t at = right ? find_last(s, by) : str_find(s, by, 0);
+    size_t at = right ? str_find_last(s, by) : str_find(s, by, 0);
     struct value *list = value_list(r->a);
     list->tuple = true;
     bool found = at != SIZE_MAX;
@@ -494,7 +485,7 @@ static struct value *search(struct render *r, struct value *self, const struct c
     int64_t start;
     if (!jinja_str_arg(r, c->args[0], &needle) || !window(r, self, c, &part, &start))
         return NULL;
-    size_t at = !part.p ? SIZE_MAX : last ? find_last(part, needle) : str_find(part, needle, 0);
+    size_t at = !part.p ? SIZE_MAX : last ? str_find_last(part, needle) : str_find(part, needle, 0);
     if (at != SIZE_MAX)
         return value_int(r->a, start + (int64_t)utf8_len(str_slice(part, 0, at)));
     return must ? render_fail(r, "ValueError", "substring not found") : value_int(r->a, -1);

@@ -24,6 +24,14 @@ size_t str_find(struct str s, struct str needle, size_t from)
     return at ? (size_t)(at - s.p) : SIZE_MAX;
 }
 
+size_t str_find_last(struct str s, struct str needle)
+{
+    for (size_t at = s.n >= needle.n ? s.n - needle.n + 1 : 0; at-- > 0;)
+        if (needle.n == 0 || memcmp(s.p + at, needle.p, needle.n) == 0)
+            return at;
+    return SIZE_MAX;
+}
+
 struct str str_substitute(struct arena *a, struct str s, struct str from, struct str to)
 {
     size_t at = str_find(s, from, 0), done = 0;

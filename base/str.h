@@ -51,6 +51,7 @@ struct str str_slice(struct str s, size_t from, size_t to);
 
 /* Byte offset of the first `needle` at or after `from`, or SIZE_MAX. */
 size_t str_find(struct str s, struct str needle, size_t from);
+size_t str_find_last(struct str s, struct str needle); /* of the last one */
 
 /* memcmp order, the shorter first: for qsort and bsearch. */
 int str_cmp(struct str a, struct str b);

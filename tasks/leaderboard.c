@@ -34,12 +34,10 @@ int bbh_answered(struct arena *a, const struct value *row, const struct value **
 {
     static const struct str marker = {"o the answer is ", 16}; /* "So ..." or "so ..." */
     struct str target;
-    size_t at = SIZE_MAX;
     int r = document_str(row, "target", &target, err);
     if (r < 0)
         return r;
-    for (size_t i = 0; (i = str_find(target, marker, i)) != SIZE_MAX; i++)
-        at = i;
+    size_t at = str_find_last(target, marker);
     if (at == SIZE_MAX)
         return error_set(err, E_INPUT,
                          "a worked example must end with \"So the answer is ...\", not with "

@@ -8,14 +8,6 @@
 
 /* ---- the boxed answer ---- */
 
-static size_t find_last(struct str s, struct str word)
-{
-    size_t at = SIZE_MAX;
-    for (size_t i = 0; (i = str_find(s, word, i)) != SIZE_MAX; i++)
-        at = i;
-    return at;
-}
-
 /* Behind the brace that closes the first one at or after i. */
 static size_t closing_brace(struct str s, size_t i)
 {
@@ -33,13 +25,13 @@ static const struct str invalid = {"[invalidanswer]", 15};
 struct str math_boxed(struct arena *a, struct str solution)
 {
     static const struct str spaced = {"\\boxed ", 7}, braced = {"\\boxed{", 7};
-    size_t at = find_last(solution, spaced);
+    size_t at = str_find_last(solution, spaced);
     (void)a;
     if (at != SIZE_MAX) { /* "\boxed 5$": up to the end of the formula */
         struct str rest = str_slice(solution, at + spaced.n, solution.n);
         return str_slice(rest, 0, str_find(rest, STR("$"), 0));
     }
-    at = find_last(solution, STR("\\boxed"));
+    at = str_find_last(solution, STR("\\boxed"));
     if (at == SIZE_MAX || !str_starts(str_slice(solution, at, solution.n), braced))
         return invalid; /* \fbox is found by the original, which then cannot take it off */
     size_t end = closing_brace(solution, at);
@@ -167,7 +159,7 @@ int math_normalize(struct arena *a, struct str s, enum math_edition edition, str
                    struct error *err)
 {
     bool minerva = edition == MATH_MINERVA;
-    size_t equals = find_last(s, STR("="));
+    size_t equals = str_find_last(s, STR("="));
     int r = 0;
     if (equals != SIZE_MAX)
         s = str_slice(s, equals + 1, s.n);
@@ -232,20 +224,20 @@ static struct str last_formula(struct str s)
     struct str best = STR("");
     size_t best_end = 0;
     for (size_t k = 0; k < 2; k++) {
-        size_t close = find_last(s, str_of(frames[k].to));
+        size_t close = str_find_last(s, str_of(frames[k].to));
         struct str head = str_slice(s, 0, close);
-        size_t open = close == SIZE_MAX ? SIZE_MAX : find_last(head, str_of(frames[k].from));
+        size_t open = close == SIZE_MAX ? SIZE_MAX : str_find_last(head, str_of(frames[k].from));
         if (open != SIZE_MAX && close > best_end) {
             best = str_slice(s, open + 2, close);
             best_end = close;
         }
     }
-    size_t close = find_last(s, STR("$"));
+    size_t close = str_find_last(s, STR("$"));
     if (close == SIZE_MAX || close < best_end)
         return best;
     while (close > 0 && s.p[close - 1] == '$')
         close--;
-    size_t open = find_last(str_slice(s, 0, close), STR("$"));
+    size_t open = str_find_last(str_slice(s, 0, close), STR("$"));
     return open == SIZE_MAX ? best : str_slice(s, open + 1, close);
 }
 
@@ -275,7 +267,7 @@ struct str math_found(struct arena *a, struct str text)
     struct str boxed = math_boxed(a, text);
     if (!str_eq(boxed, invalid))
         return boxed;
-    size_t at = find_last(text, STR("inal answer is"));
+    size_t at = str_find_last(text, STR("inal answer is"));
     if (at != SIZE_MAX) {
         struct str rest = str_slice(text, at + 14, text.n);
         rest = str_slice(rest, 0, str_find(rest, STR("I hope"), 0));
