@@ -531,3 +531,14 @@ out:
     arena_free(&scratch);
     return found;
 }
+
+struct str regex_escape(struct arena *a, struct str s)
+{
+    struct buf b = {0};
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] && strchr("()[]{}?*+-|^$\\.&~# \t\n\r\v\f", s.p[i]))
+            buf_char(&b, '\\');
+        buf_char(&b, s.p[i]);
+    }
+    return buf_take(&b, a);
+}

@@ -48,4 +48,6 @@ int regex_next(const struct regex *r, struct str subject, struct regex_iter *it,
 int regex_sub(const struct regex *r, struct arena *a, struct str subject, struct str replacement,
               struct str *ret, struct error *err);
 
+struct str regex_escape(struct arena *a, struct str s); /* re.escape */
+
 #endif

@@ -177,18 +177,6 @@ static int without_ignored(const struct step *s, struct passage *p, struct str t
     return 0;
 }
 
-/* re.escape */
-static struct str escaped(struct arena *a, struct str s)
-{
-    struct buf b = {0};
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] && strchr("()[]{}?*+-|^$\\.&~# \t\n\r\v\f", s.p[i]))
-            buf_char(&b, '\\');
-        buf_char(&b, s.p[i]);
-    }
-    return buf_take(&b, a);
-}
-
 /* What a document's choices are looked for by. */
 struct choice_patterns {
     size_t n;
@@ -239,7 +227,7 @@ static int compile_choices(const struct step *s, struct passage *p, struct choic
             r = without_ignored(s, p, utf8_strip(c->s, STRIP_BOTH, NULL), &ret->texts[i]);
         if (r < 0)
             break;
-        parts[i] = escaped(p->a, ret->texts[i]);
+        parts[i] = regex_escape(p->a, ret->texts[i]);
         buf_puts(&letter, i ? "|" : "");
         put_letter(&letter, i);
     }
@@ -388,18 +376,6 @@ int span_open(struct step *s, struct arena *a, const struct value *kwargs, const
     return r < 0 ? r : compile(&s->regex, STR("\\b(PER|LOC|ORG|DATE):\\s*([^$]+)"), at, err);
 }
 
-static struct str replace_all(struct arena *a, struct str s, struct str from, struct str to)
-{
-    struct buf b = {0};
-    size_t done = 0;
-    for (size_t at; (at = str_find(s, from, done)) != SIZE_MAX; done = at + from.n) {
-        buf_str(&b, str_slice(s, done, at));
-        buf_str(&b, to);
-    }
-    buf_str(&b, str_slice(s, done, s.n));
-    return buf_take(&b, a);
-}
-
 /* "label: a, b" becomes "label: a $ label: b"; entities that say "none" go. */
 static void put_entities(struct buf *b, struct arena *a, struct str label, struct str values)
 {
@@ -428,8 +404,8 @@ static int format_spans(const struct step *s, struct passage *p, struct str text
                       p->err);
     if (r < 0)
         return r;
-    text = utf8_strip(replace_all(a, text, STR("$$"), dollar), STRIP_RIGHT, &dollar);
-    text = utf8_strip(replace_all(a, text, STR("\n"), dollar), STRIP_BOTH, NULL);
+    text = utf8_strip(str_substitute(a, text, STR("$$"), dollar), STRIP_RIGHT, &dollar);
+    text = utf8_strip(str_substitute(a, text, STR("\n"), dollar), STRIP_BOTH, NULL);
     while ((r = regex_next(s->regex, text, &it, m, 3, p->err)) > 0)
         put_entities(&b, a, str_slice(text, m[1].start, m[1].end),
                      str_slice(text, m[2].start, m[2].end));

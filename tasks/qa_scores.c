@@ -69,18 +69,6 @@ static void add_output_tokens(struct work *w)
 
 /* ---- squad_completion ---- */
 
-/* re.escape */
-static struct str escaped(struct arena *a, struct str s)
-{
-    struct buf b = {0};
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] > 0 && strchr("()[]{}?*+-|^$\\.&~# \t\n\r\v\f", s.p[i]))
-            buf_char(&b, '\\');
-        buf_char(&b, s.p[i]);
-    }
-    return buf_take(&b, a);
-}
-
 /* Whether the target stands in the answer, in whatever case. */
 int process_squad_completion(struct work *w)
 {
@@ -89,7 +77,7 @@ int process_squad_completion(struct work *w)
     struct str answer = {0};
     int r = one_answer(w, 1, &answer);
     if (r < 0 || (r = task_doc_to_target(w->task, w->a, w->q->doc, &gold, w->err)) < 0 ||
-        (r = regex_compile(escaped(w->a, text_of(w, gold)), REGEX_IGNORECASE, "the target",
+        (r = regex_compile(regex_escape(w->a, text_of(w, gold)), REGEX_IGNORECASE, "the target",
                            &pattern, w->err)) < 0)
         return r;
     struct regex_match m;

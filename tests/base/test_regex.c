@@ -58,6 +58,14 @@ static void sub_is_pythons(void)
     }
 }
 
+static void escapes_as_python(void)
+{
+    struct arena a = {0};
+    EXPECT_STR(regex_escape(&a, STR("a.b-c_d'e\"f,g/h\n\xc3\xa9~#& (x)")),
+               STR("a\\.b\\-c_d'e\"f,g/h\\\n\xc3\xa9\\~\\#\\&\\ \\(x\\)"));
+    arena_free(&a);
+}
+
 static void search_gives_groups(void)
 {
     struct error e = {0};
@@ -178,6 +186,7 @@ static void threads_share_a_regex(void)
 }
 
 CHECK_MAIN({"sub_is_pythons", sub_is_pythons}, {"search_gives_groups", search_gives_groups},
+           {"escapes_as_python", escapes_as_python},
            {"pretokenizer_patterns", pretokenizer_patterns},
            {"faults_are_errors", faults_are_errors}, {"long_texts_match", long_texts_match},
            {"threads_share_a_regex", threads_share_a_regex})
