@@ -162,6 +162,17 @@ static size_t edit_distance(const char *a, const char *b)
     return row[n];
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void sort_names(const char **names, size_t n)
+{
+    if (n)
+        qsort(names, n, sizeof *names, compare_names);
+}
+
 const char *nearest_name(const char *word, const char *const *names, size_t n)
 {
     const char *best = NULL;

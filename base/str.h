@@ -68,6 +68,8 @@ struct str str_printf(struct arena *a, const char *format, ...)
  * none is near. */
 const char *nearest_name(const char *word, const char *const *names, size_t n);
 
+void sort_names(const char **names, size_t n); /* in strcmp's order */
+
 /* A growing buffer. A zeroed struct buf is empty. `p` is NUL-terminated whenever it is not NULL. */
 struct buf {
     char *p;

@@ -109,11 +109,6 @@ static int add_folder(struct catalog *c, const char *folder, int root, struct er
     return r;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 int catalog_open(const char *const *include_paths, int n_include_paths, struct catalog **ret,
                  struct error *err)
 {
@@ -256,7 +251,7 @@ static int add_entry(struct catalog *c, const struct entry *e, struct definition
         const char **names = arena_array(c->arena, n, sizeof *names);
         for (size_t i = 0; i < n; i++)
             names[i] = e->members->list.items[i]->s.p;
-        qsort(names, n, sizeof *names, compare_names);
+        sort_names(names, n);
         for (size_t i = 0; i < n && r == 0; i++) {
             const struct entry *member = entry_find(c, names[i]);
             if (member && member->kind != ENTRY_TAG)

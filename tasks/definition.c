@@ -449,11 +449,6 @@ struct paths {
     size_t n, cap;
 };
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* The *.yaml files below a folder; links to folders are not followed. */
 static int find_files(struct arena *a, const char *folder, int depth, struct paths *ret,
                       struct error *err)
@@ -484,8 +479,7 @@ int library_files(struct library *l, const char *folder, const char *const **ret
 {
     struct paths files = {0};
     int r = find_files(&l->arena, folder, 0, &files, err);
-    if (r == 0 && files.n)
-        qsort(files.items, files.n, sizeof *files.items, compare_names);
+    sort_names(files.items, files.n);
     const char **list = arena_array(&l->arena, files.n + 1, sizeof *list);
     for (size_t i = 0; i < files.n; i++)
         list[i] = files.items[i];

@@ -7,7 +7,7 @@
 #include "base/file.h"
 
 struct names {
-    char **items;
+    const char **items;
     size_t n, cap;
 };
 
@@ -43,11 +43,6 @@ static int ending_of(struct str rest)
     return -1;
 }
 
-static int compare(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* The split's files in one folder, of the ending that comes first in the list. */
 static int look(struct arena *a, const char *folder, const char *config, const char *split,
                 const char *const **ret, int *n, const char **parquet)
@@ -69,7 +64,7 @@ static int look(struct arena *a, const char *folder, const char *config, const c
     for (int e = 0; e < N_ENDINGS; e++) {
         if (found[e].n && !got) {
             got = 1;
-            qsort(found[e].items, found[e].n, sizeof *found[e].items, compare);
+            sort_names(found[e].items, found[e].n);
             const char **list = arena_array(a, found[e].n, sizeof *list);
             for (size_t i = 0; i < found[e].n; i++)
                 list[i] = found[e].items[i];

@@ -102,11 +102,6 @@ static int read_one(struct checkpoint *c, const char *file, struct error *err)
     return r;
 }
 
-static int by_text(const void *x, const void *y)
-{
-    return strcmp(*(const char *const *)x, *(const char *const *)y);
-}
-
 /* The shards that the index names, each once. */
 static int read_shards(struct checkpoint *c, const char *index, struct error *err)
 {
@@ -125,7 +120,7 @@ static int read_shards(struct checkpoint *c, const char *index, struct error *er
                              index);
         names[i] = name->s.p;
     }
-    qsort(names, map->dict.n, sizeof *names, by_text);
+    sort_names(names, map->dict.n);
     for (size_t i = 0; i < map->dict.n && r == 0; i++)
         if (i == 0 || strcmp(names[i], names[i - 1]) != 0)
             r = read_one(c, path_join(&c->arena, c->path, names[i]), err);
