@@ -55,6 +55,16 @@ void *arena_array(struct arena *a, size_t n, size_t size)
     return arena_alloc(a, product(n, size));
 }
 
+void *arena_grown(struct arena *a, void *items, size_t n, size_t size)
+{
+    if (n & (n - 1))
+        return items;
+    void *larger = arena_array(a, n ? 2 * n : 1, size);
+    if (n)
+        memcpy(larger, items, n * size);
+    return larger;
+}
+
 char *arena_copy(struct arena *a, const void *p, size_t n)
 {
     char *copy = arena_alloc(a, n + 1);

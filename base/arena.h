@@ -29,6 +29,10 @@ void *arena_alloc(struct arena *a, size_t size);
 /* `n` zeroed elements of `size` bytes each; the product is checked. */
 void *arena_array(struct arena *a, size_t n, size_t size);
 
+/* Room for one more behind n items, for an array that grows one by one: `items` itself, or a copy
+ * of twice the size where n is a power of two (or 0). */
+void *arena_grown(struct arena *a, void *items, size_t n, size_t size);
+
 /* A copy of n bytes with a NUL behind them. */
 char *arena_copy(struct arena *a, const void *p, size_t n);
 

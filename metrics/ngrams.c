@@ -18,12 +18,7 @@ static uint32_t number_beyond_ascii(struct arena *a, struct alphabet *alphabet, 
     uint32_t id = vocabulary_id(&alphabet->others, bytes);
     if (id < alphabet->n_numbers)
         return alphabet->numbers[id];
-    if (!(id & (id - 1))) {
-        uint32_t *numbers = arena_array(a, id ? 2 * (size_t)id : 1, sizeof *numbers);
-        if (id)
-            memcpy(numbers, alphabet->numbers, id * sizeof *numbers);
-        alphabet->numbers = numbers;
-    }
+    alphabet->numbers = arena_grown(a, alphabet->numbers, id, sizeof *alphabet->numbers);
     alphabet->n_numbers = id + 1;
     return alphabet->numbers[id] = alphabet->n++;
 }

@@ -210,12 +210,7 @@ static int add_term(struct terms *t, struct group_term like, const struct value 
                          "%s: leaderboard_mean: the tasks of \"%s\" must be names, or names with "
                          "the number of choices (0, or 2 and more)",
                          t->where, t->benchmark);
-    if ((t->n & (t->n - 1)) == 0) { /* room is made at powers of two */
-        struct group_term *more = arena_array(t->a, t->n ? 2 * (size_t)t->n : 1, sizeof *more);
-        if (t->n)
-            memcpy(more, t->items, (size_t)t->n * sizeof *more);
-        t->items = more;
-    }
+    t->items = arena_grown(t->a, t->items, (size_t)t->n, sizeof *t->items);
     like.benchmark = t->benchmark;
     like.task = arena_copy(t->a, task->s.p, task->s.n);
     if (choices)

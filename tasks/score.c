@@ -15,20 +15,10 @@
 
 /* ---- collecting ---- */
 
-void *grown(struct arena *a, void *items, int n, size_t size)
-{
-    if (n & (n - 1)) /* room is made at powers of two */
-        return items;
-    void *larger = arena_array(a, n ? 2 * (size_t)n : 1, size);
-    if (n)
-        memcpy(larger, items, (size_t)n * size);
-    return larger;
-}
-
 void add_score(struct work *w, const char *metric, double value, double weight)
 {
     struct scored *o = w->out;
-    o->scores = grown(w->a, o->scores, o->n_scores, sizeof *o->scores);
+    o->scores = arena_grown(w->a, o->scores, (size_t)o->n_scores, sizeof *o->scores);
     o->scores[o->n_scores++] =
         (struct score){.metric = metric, .filter = w->filter, .value = value, .weight = weight};
 }
@@ -505,7 +495,7 @@ int task_score(const struct task *t, struct arena *a, const struct asked *q,
         struct extraction found;
         if ((r = filter_responses(t, s->pipelines[i], a, q, responses, &results, &found, err)) < 0)
             break;
-        out.filtered = grown(a, out.filtered, out.n_filtered, sizeof *out.filtered);
+        out.filtered = arena_grown(a, out.filtered, (size_t)out.n_filtered, sizeof *out.filtered);
         out.filtered[out.n_filtered++] = (struct filtered){filter, results};
         struct work w = {t, a, q, filter, results, responses, &out, err};
         r = s->process->score(&w);

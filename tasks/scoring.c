@@ -79,7 +79,8 @@ static int read_regexes(const struct task *t, const struct task_metric *m, struc
         int r = regex_compile(v->s, 0, where, &regexes[i], err);
         if (r < 0)
             return r;
-        s->regexes = grown(&s->arena, s->regexes, s->n_regexes, sizeof(struct regex *));
+        s->regexes =
+            arena_grown(&s->arena, s->regexes, (size_t)s->n_regexes, sizeof(struct regex *));
         s->regexes[s->n_regexes++] = regexes[i];
         o->n_regexes++;
     }

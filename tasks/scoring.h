@@ -87,7 +87,4 @@ int sandbox_of(const struct task *t, const struct sandbox **ret, struct error *e
 /* Whether one of `names`, each followed by a space, is this one. */
 bool lists(const char *names, struct str name);
 
-/* An arena's array with room for one more after n; `items` where there is room. */
-void *grown(struct arena *a, void *items, int n, size_t size);
-
 #endif

@@ -39,12 +39,7 @@ static inline bool rows_open(struct arena *a, const char *name, struct rows *ret
         EXPECT_OK(json_parse(a, str_slice(text, i, end), path, &v, &err), &err);
         if (!v)
             return false;
-        if (!(ret->n & (ret->n - 1))) {
-            struct value **items = arena_array(a, ret->n ? 2 * ret->n : 1, sizeof *items);
-            if (ret->n)
-                memcpy(items, ret->items, ret->n * sizeof *items);
-            ret->items = items;
-        }
+        ret->items = arena_grown(a, ret->items, ret->n, sizeof(struct value *));
         ret->items[ret->n++] = v;
     }
     return true;
