@@ -383,7 +383,7 @@ static int ask_one(const struct task *t, struct arena *a, const struct value *do
         q.max_gen_toks = t->max_gen_toks;
         q.sampling = t->sampling;
     }
-    const char *beside = process_also_asks(t);
+    const char *beside = t->scoring->process->also_asks;
     l->items = arena_array(a, (size_t)(2 * t->repeats), sizeof *l->items);
     if (r < 0)
         return r;

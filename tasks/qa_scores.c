@@ -1,5 +1,5 @@
-/* qa_scores.c: answers that are looked up in a text or a table (SQuAD, TAT-QA), and how long
- * answers are. */
+/* qa_scores.c: answers that are looked up in a text or a table (SQuAD, TAT-QA), how long answers
+ * are, and how similar two embedded sentences. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -18,18 +18,9 @@ static int one_answer(struct work *w, size_t n_results, struct str *ret)
     return 0;
 }
 
-static bool is_measured(const struct work *w, const char *name)
-{
-    const struct scoring *s = w->task->scoring;
-    for (int i = 0; i < s->n_measures; i++)
-        if (strcmp(s->measures[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 static void add_if_measured(struct work *w, const char *name, double value)
 {
-    if (is_measured(w, name))
+    if (find_measure(w, name))
         add_score(w, name, value, 1);
 }
 
@@ -90,12 +81,6 @@ int process_squad_completion(struct work *w)
 
 /* ---- SQuAD 2.0 ---- */
 
-const char *process_also_asks(const struct task *t)
-{
-    bool squad2 = t->process_results && strcmp(t->process_results, "squad2") == 0;
-    return squad2 ? " unanswerable" : NULL;
-}
-
 struct squad2 {
     struct answer_score score;
     bool has_answer, answered;
@@ -127,7 +112,7 @@ static void add_squad2(struct work *w, const struct squad2 *s, double score, con
 {
     add_if_measured(w, all, 100 * score);
     add_if_measured(w, s->has_answer ? has : none, 100 * score);
-    if (!is_measured(w, best))
+    if (!find_measure(w, best))
         return;
     double *parts = arena_array(w->a, 3, sizeof *parts);
     parts[0] = s->logprob_none;

@@ -36,7 +36,7 @@ int bad_answer(const struct work *w, const char *what)
                      w->task->info.name, (long long)w->q->doc_id, w->filter, what);
 }
 
-static const struct measure *find_measure(const struct work *w, const char *name)
+const struct measure *find_measure(const struct work *w, const char *name)
 {
     const struct scoring *s = w->task->scoring;
     for (int i = 0; i < s->n_measures; i++)
@@ -454,7 +454,7 @@ static int filter_responses(const struct task *t, const struct pipeline *p, stru
     int repeats = t->repeats > 1 ? t->repeats : 1;
     for (int i = 0; i + repeats <= q->n_requests; i += repeats) {
         struct value *answers = value_list(a), *result;
-        bool beside = i > 0 && t->output == OUTPUT_GENERATE_UNTIL; /* process_also_asks */
+        bool beside = i > 0 && t->output == OUTPUT_GENERATE_UNTIL; /* also_asks */
         enum output_type output = beside ? OUTPUT_LOGLIKELIHOOD : t->output;
         for (int j = 0; j < repeats; j++)
             list_push(a, answers, answer_of(a, output, &responses[i + j]));
@@ -589,36 +589,37 @@ static int process_minerva_math(struct work *w)
 #define OUTPUT_TOKENS "output_tokens output_tokens_median output_tokens_p95 "
 
 static const struct process processes[] = {
-    {NULL, OUTPUT_LOGLIKELIHOOD, "perplexity acc bypass ", process_loglikelihood},
+    {NULL, OUTPUT_LOGLIKELIHOOD, "perplexity acc bypass ", process_loglikelihood, NULL},
     {NULL, OUTPUT_LOGLIKELIHOOD_ROLLING, "word_perplexity byte_perplexity bits_per_byte ",
-     process_rolling},
+     process_rolling, NULL},
     {NULL, OUTPUT_MULTIPLE_CHOICE,
      "acc acc_norm acc_bytes acc_mutual_info exact_match brier_score likelihood f1 mcc bypass ",
-     process_multiple_choice},
+     process_multiple_choice, NULL},
     {NULL, OUTPUT_GENERATE_UNTIL,
      "exact_match bleu chrf chrf++ ter rouge1 rouge2 rougeL rougeLsum bypass pass_at_1 "
      "pass_at_k " OUTPUT_TOKENS,
-     process_generate_until},
+     process_generate_until, NULL},
     {"ifeval", OUTPUT_GENERATE_UNTIL,
      "prompt_level_strict_acc inst_level_strict_acc prompt_level_loose_acc inst_level_loose_acc ",
-     process_ifeval},
+     process_ifeval, NULL},
     {"leaderboard_math", OUTPUT_GENERATE_UNTIL, "exact_match exact_match_original ",
-     process_leaderboard_math},
-    {"minerva_math", OUTPUT_GENERATE_UNTIL, "exact_match math_verify ", process_minerva_math},
-    {NULL, OUTPUT_SIMILARITY, "pearson spearman ", process_similarity},
+     process_leaderboard_math, NULL},
+    {"minerva_math", OUTPUT_GENERATE_UNTIL, "exact_match math_verify ", process_minerva_math, NULL},
+    {NULL, OUTPUT_SIMILARITY, "pearson spearman ", process_similarity, NULL},
     {"squad2", OUTPUT_GENERATE_UNTIL,
      "exact answer_f1 HasAns_exact HasAns_f1 NoAns_exact NoAns_f1 best_exact best_f1 ",
-     process_squad2},
-    {"squad_completion", OUTPUT_GENERATE_UNTIL, "contains ", process_squad_completion},
+     process_squad2, " unanswerable"},
+    {"squad_completion", OUTPUT_GENERATE_UNTIL, "contains ", process_squad_completion, NULL},
     {"tatqa", OUTPUT_GENERATE_UNTIL,
-     "em answer_f1 scale token_precision token_recall token_f1 " OUTPUT_TOKENS, process_tatqa},
+     "em answer_f1 scale token_precision token_recall token_f1 " OUTPUT_TOKENS, process_tatqa,
+     NULL},
     {"truthfulqa_gen", OUTPUT_GENERATE_UNTIL,
      "bleu_max bleu_acc bleu_diff rouge1_max rouge1_acc rouge1_diff rouge2_max rouge2_acc "
      "rouge2_diff rougeL_max rougeL_acc rougeL_diff ",
-     process_truthfulqa_gen},
-    {"truthfulqa_mc2", OUTPUT_MULTIPLE_CHOICE, "acc ", process_truthfulqa_mc2},
+     process_truthfulqa_gen, NULL},
+    {"truthfulqa_mc2", OUTPUT_MULTIPLE_CHOICE, "acc ", process_truthfulqa_mc2, NULL},
     {"wikitext", OUTPUT_LOGLIKELIHOOD_ROLLING, "word_perplexity byte_perplexity bits_per_byte ",
-     process_wikitext},
+     process_wikitext, NULL},
 };
 
 const struct process *process_find(const char *name, enum output_type output)
@@ -629,4 +630,13 @@ const struct process *process_find(const char *name, enum output_type output)
             return p;
     }
     return NULL;
+}
+
+const char *process_names(struct arena *a, enum output_type output)
+{
+    struct buf b = {0};
+    for (size_t i = 0; i < sizeof processes / sizeof *processes; i++)
+        if (processes[i].name && processes[i].output == output)
+            buf_printf(&b, "%s%s", b.n ? ", " : "", processes[i].name);
+    return b.n ? buf_take(&b, a).p : "none";
 }

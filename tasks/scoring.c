@@ -42,12 +42,11 @@ static int choose_process(const struct task *t, struct scoring *s, struct error 
     s->process = process_find(t->process_results, t->output);
     if (s->process)
         return 0;
-    return error_set(
-        err, E_INPUT,
-        "%s: task \"%s\": process_results \"%.100s\" is not built in for its "
-        "output_type; there are truthfulqa_mc2 (multiple_choice), truthfulqa_gen, "
-        "squad2, squad_completion, tatqa (generate_until) and wikitext (loglikelihood_rolling)",
-        t->file, t->info.name, t->process_results);
+    return error_set(err, E_INPUT,
+                     "%s: task \"%s\": process_results \"%.100s\" is not built in for its "
+                     "output_type; there are: %s",
+                     t->file, t->info.name, t->process_results,
+                     process_names(&s->arena, t->output));
 }
 
 static int read_flag(const struct task *t, const struct task_metric *m, const char *key, bool *ret,

@@ -51,11 +51,16 @@ struct process {
     enum output_type output;
     const char *metrics; /* those that it computes, each followed by a space */
     int (*score)(struct work *w);
+    const char *also_asks; /* a continuation of each prompt whose log-probability it needs beside
+                              the answer, as another request; NULL: none */
 };
 
 /* A score of the document, and the parts of the one that was added last (struct score). */
 void add_score(struct work *w, const char *metric, double value, double weight);
 void keep_parts(struct work *w, const double *parts, int n);
+
+/* The task's metric of that name, or NULL: it is not asked for. */
+const struct measure *find_measure(const struct work *w, const char *name);
 
 /* Returns E_INPUT with a sentence that names task, document and filter. */
 int bad_answer(const struct work *w, const char *what);
@@ -67,19 +72,16 @@ struct str text_of(const struct work *w, const struct value *v);
 int score_against_texts(struct work *w, const struct measure *m, const struct value *gold);
 int process_truthfulqa_gen(struct work *w);
 
-/* qa_scores.c: answers taken from a text or a table, and how long answers are. */
+/* qa_scores.c: answers taken from a text or a table, how long answers are, similar sentences. */
 void score_output_tokens(struct work *w, const struct measure *m);
 int process_squad_completion(struct work *w);
 int process_squad2(struct work *w);
 int process_tatqa(struct work *w);
 int process_similarity(struct work *w);
 
-/* A continuation of each prompt whose log-probability process_results needs beside the answer to
- * it, as another request; NULL: none. */
-const char *process_also_asks(const struct task *t);
-
-/* NULL: there is none of that name for this output_type. */
+/* NULL: there is none of that name for this output_type. process_names: those that there are. */
 const struct process *process_find(const char *name, enum output_type output);
+const char *process_names(struct arena *a, enum output_type output);
 
 /* The machine's sandbox, opened at the first call. Thread-safe. */
 int sandbox_of(const struct task *t, const struct sandbox **ret, struct error *err);
