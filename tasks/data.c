@@ -446,28 +446,53 @@ int data_open(struct task *t, const struct task_options *o, const char *split, s
     return 0;
 }
 
-/* Which rows process_docs keeps. */
-static int choose_rows(struct docs *d, struct arena *arena, struct error *err)
+/* 1: the row stays, 0: it goes. */
+static int keeps(const struct docs *d, const struct where *where, struct arena *a,
+                 const struct value *row, struct error *err)
 {
-    int64_t n = dataset_rows(d->data);
-    struct arena a = {0};
+    if (where)
+        return where_keeps(where, row, err);
+    int r = d->process(a, row, &row, err);
+    return r < 0 ? r : row != NULL;
+}
+
+static int none_kept(const struct docs *d, const struct where *where, struct arena *a,
+                     struct error *err)
+{
+    const char *file = dataset_where(d->data, a, 0);
+    long long n = dataset_rows(d->data);
+    if (where)
+        return error_set(err, E_INPUT,
+                         "%s: none of the %lld rows has \"%.*s\" in its field \"%.*s\"", file, n,
+                         STR_ARG(where->value), STR_ARG(where->field));
+    return error_set(err, E_INPUT, "%s: none of the %lld rows is one of this task's", file, n);
+}
+
+/* The rows that `where` keeps, or, where that is NULL, those that d->process does not drop. */
+static int choose_rows(struct docs *d, struct arena *arena, const struct where *where,
+                       struct error *err)
+{
+    int64_t n = dataset_rows(d->data), kept = 0;
     int64_t *rows = arena_array(arena, (size_t)n, sizeof *rows);
-    d->n_rows = 0;
-    for (int64_t i = 0; i < n; i++) {
+    struct arena a = {0};
+    int r = 0;
+    for (int64_t i = 0; i < n && r >= 0; i++) {
         const struct value *row;
-        int r = dataset_row(d->data, &a, i, &row, err);
-        if (r == 0 && (r = d->process(&a, row, &row, err)) < 0)
-            error_prefix(err, "%s: ", dataset_where(d->data, &a, i));
-        if (r == 0 && row)
-            rows[d->n_rows++] = i;
-        arena_free(&a);
-        if (r < 0)
-            return r;
+        struct arena_mark m = arena_mark(&a);
+        r = dataset_row(d->data, &a, i, &row, err);
+        if (r == 0 && (r = keeps(d, where, &a, row, err)) < 0)
+            r = error_prefix(err, "%s: ", dataset_where(d->data, &a, i));
+        if (r > 0)
+            rows[kept++] = i;
+        arena_reset(&a, m);
     }
+    if (r >= 0 && kept == 0)
+        r = none_kept(d, where, &a, err);
+    arena_free(&a);
+    if (r < 0)
+        return r;
     d->rows = rows;
-    if (d->n_rows == 0)
-        return error_set(err, E_INPUT, "%s: none of the %lld rows is one of this task's",
-                         dataset_where(d->data, arena, 0), (long long)n);
+    d->n_rows = kept;
     return 0;
 }
 
@@ -511,35 +536,13 @@ int docs_process(struct docs *d, struct arena *arena, document_function *process
         return 0;
     if (function_shuffles(process))
         shuffle_choices(d, arena);
-    return function_drops(process) ? choose_rows(d, arena, err) : 0;
+    return function_drops(process) ? choose_rows(d, arena, NULL, err) : 0;
 }
 
 int docs_keep(struct docs *d, struct arena *arena, const struct where *where, struct error *err)
 {
-    int64_t n = dataset_rows(d->data), kept = 0;
-    int64_t *rows = arena_array(arena, (size_t)n, sizeof *rows);
-    struct arena a = {0};
     int r = docs_process(d, arena, NULL, err);
-    for (int64_t i = 0; i < n && r >= 0; i++) {
-        const struct value *row;
-        struct arena_mark m = arena_mark(&a);
-        r = dataset_row(d->data, &a, i, &row, err);
-        if (r == 0 && (r = where_keeps(where, row, err)) < 0)
-            r = error_prefix(err, "%s: ", dataset_where(d->data, &a, i));
-        if (r > 0)
-            rows[kept++] = i;
-        arena_reset(&a, m);
-    }
-    if (r >= 0 && kept == 0)
-        r = error_set(err, E_INPUT, "%s: none of the %lld rows has \"%.*s\" in its field \"%.*s\"",
-                      dataset_where(d->data, &a, 0), (long long)n, STR_ARG(where->value),
-                      STR_ARG(where->field));
-    arena_free(&a);
-    if (r < 0)
-        return r;
-    d->rows = rows;
-    d->n_rows = kept;
-    return 0;
+    return r < 0 ? r : choose_rows(d, arena, where, err);
 }
 
 int64_t docs_count(const struct docs *d)

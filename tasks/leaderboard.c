@@ -141,25 +141,6 @@ int mmlu_pro_cot_target(struct arena *a, const struct value *doc, const struct v
     return r;
 }
 
-static int of_category(const struct value *doc, struct str category, const struct value **ret,
-                       struct error *err)
-{
-    struct str own;
-    int r = document_str(doc, "category", &own, err);
-    if (r == 0)
-        *ret = str_eq(own, category) ? doc : NULL;
-    return r;
-}
-
-#define CATEGORY_DEFINED(name, text)                                                               \
-    int process_##name(struct arena *a, const struct value *doc, const struct value **ret,         \
-                       struct error *err)                                                          \
-    {                                                                                              \
-        (void)a;                                                                                   \
-        return of_category(doc, STR(text), ret, err);                                              \
-    }
-MMLU_PRO_CATEGORIES(CATEGORY_DEFINED)
-
 /* ---- GPQA ---- */
 
 static struct str gpqa_clean(struct arena *a, const struct value *v)

@@ -18,23 +18,4 @@ document_function mmlu_pro_text, mmlu_pro_choice;         /* leaderboard_mmlu_pr
 document_function mmlu_pro_cot_text, mmlu_pro_cot_target; /* mmlu_pro */
 document_function musr_text, musr_choice;
 
-/* process_docs of mmlu_pro's categories. */
-#define MMLU_PRO_CATEGORIES(X)                                                                     \
-    X(biology, "biology")                                                                          \
-    X(business, "business")                                                                        \
-    X(chemistry, "chemistry")                                                                      \
-    X(computer_science, "computer science")                                                        \
-    X(economics, "economics")                                                                      \
-    X(engineering, "engineering")                                                                  \
-    X(health, "health")                                                                            \
-    X(history, "history")                                                                          \
-    X(law, "law")                                                                                  \
-    X(math, "math")                                                                                \
-    X(other, "other")                                                                              \
-    X(philosophy, "philosophy")                                                                    \
-    X(physics, "physics")                                                                          \
-    X(psychology, "psychology")
-#define CATEGORY_DECLARED(name, text) document_function process_##name;
-MMLU_PRO_CATEGORIES(CATEGORY_DECLARED)
-
 #endif
