@@ -10,10 +10,8 @@
 /* The publisher's prompt files open each answer with this, then a line break, or one space. */
 static struct str worked_answer(struct str s)
 {
-    static const char opening[] = "Let's think step by step.";
-    if (str_starts(s, STR("Let's think step by step.")))
-        s = str_slice(s, sizeof opening, s.n);
-    return s;
+    struct str opening = STR("Let's think step by step.");
+    return str_starts(s, opening) ? str_slice(s, opening.n + 1, s.n) : s;
 }
 
 int bbh_worked(struct arena *a, const struct value *row, const struct value **ret,
@@ -74,6 +72,13 @@ static int options_of(const struct value *doc, const struct value **ret, struct 
     return 0;
 }
 
+static int question_of(const struct value *doc, struct str *question, const struct value **options,
+                       struct error *err)
+{
+    int r = document_str(doc, "question", question, err);
+    return r < 0 ? r : options_of(doc, options, err);
+}
+
 static void add_option(struct buf *b, size_t i, struct str text)
 {
     buf_printf(b, "%c. %.*s\n", (char)('A' + i), STR_ARG(text));
@@ -84,8 +89,8 @@ int mmlu_pro_text(struct arena *a, const struct value *doc, const struct value *
 {
     const struct value *options;
     struct str question;
-    int r = document_str(doc, "question", &question, err);
-    if (r < 0 || (r = options_of(doc, &options, err)) < 0)
+    int r = question_of(doc, &question, &options, err);
+    if (r < 0)
         return r;
     struct buf b = {0};
     buf_str(&b, question);
@@ -116,8 +121,8 @@ int mmlu_pro_cot_text(struct arena *a, const struct value *doc, const struct val
 {
     const struct value *options;
     struct str question;
-    int r = document_str(doc, "question", &question, err);
-    if (r < 0 || (r = options_of(doc, &options, err)) < 0)
+    int r = question_of(doc, &question, &options, err);
+    if (r < 0)
         return r;
     struct buf b = {0};
     buf_puts(&b, "Question:\n");
@@ -176,8 +181,8 @@ int gpqa_docs(struct arena *a, const struct value *doc, const struct value **ret
 /* ---- MuSR ---- */
 
 /* The choices, which the hub keeps as the text of a Python list. */
-static int musr_choices(struct arena *a, const struct value *doc, const struct value **ret,
-                        struct error *err)
+int musr_choice(struct arena *a, const struct value *doc, const struct value **ret,
+                struct error *err)
 {
     const struct value *choices = dict_get(doc, "choices");
     struct value *list;
@@ -198,17 +203,11 @@ static int musr_choices(struct arena *a, const struct value *doc, const struct v
     return 0;
 }
 
-int musr_choice(struct arena *a, const struct value *doc, const struct value **ret,
-                struct error *err)
-{
-    return musr_choices(a, doc, ret, err);
-}
-
 int musr_text(struct arena *a, const struct value *doc, const struct value **ret, struct error *err)
 {
     const struct value *choices;
     struct str narrative, question;
-    int r = musr_choices(a, doc, &choices, err);
+    int r = musr_choice(a, doc, &choices, err);
     if (r < 0 || (r = document_str(doc, "narrative", &narrative, err)) < 0 ||
         (r = document_str(doc, "question", &question, err)) < 0)
         return r;
