@@ -233,7 +233,7 @@ static int with_answer(struct arena *a, const struct value *doc, bool normalized
     if (r < 0 || (r = document_str(doc, "solution", &solution, err)) < 0)
         return r;
     struct value *out = document_copy(a, doc);
-    struct str answer = math_boxed(a, solution);
+    struct str answer = math_boxed(solution);
     if (normalized && (r = math_normalize(a, answer, MATH_MINERVA, &answer, err)) < 0)
         return r;
     dict_set(a, out, "answer", value_str(a, answer));

@@ -8,7 +8,7 @@
 
 /* ---- the boxed answer ---- */
 
-/* Behind the brace that closes the first one at or after i. */
+/* The brace that closes the first one at or after i, or SIZE_MAX. */
 static size_t closing_brace(struct str s, size_t i)
 {
     int open = 0;
@@ -22,11 +22,10 @@ static size_t closing_brace(struct str s, size_t i)
 
 static const struct str invalid = {"[invalidanswer]", 15};
 
-struct str math_boxed(struct arena *a, struct str solution)
+struct str math_boxed(struct str solution)
 {
     static const struct str spaced = {"\\boxed ", 7}, braced = {"\\boxed{", 7};
     size_t at = str_find_last(solution, spaced);
-    (void)a;
     if (at != SIZE_MAX) { /* "\boxed 5$": up to the end of the formula */
         struct str rest = str_slice(solution, at + spaced.n, solution.n);
         return str_slice(rest, 0, str_find(rest, STR("$"), 0));
@@ -182,7 +181,9 @@ int math_normalize(struct arena *a, struct str s, enum math_edition edition, str
     return r;
 }
 
-int math_stated(struct arena *a, struct str text, struct str *ret, struct error *err)
+/* What stands in "Final Answer: The final answer is ... I hope it is correct."; "[invalidanswer]"
+ * where a text does not end so. */
+static int stated_answer(struct arena *a, struct str text, struct str *ret, struct error *err)
 {
     struct regex *regex;
     struct regex_match m[2];
@@ -201,7 +202,7 @@ int math_minerva_equal(struct arena *a, struct str text, struct str gold, enum m
                        bool *ret, struct error *err)
 {
     struct str answer, wanted = gold;
-    int r = math_stated(a, text, &answer, err);
+    int r = stated_answer(a, text, &answer, err);
     if (r < 0 || (r = math_normalize(a, answer, edition, &answer, err)) < 0 ||
         (edition == MATH_LEADERBOARD && (r = math_normalize(a, gold, edition, &wanted, err)) < 0))
         return r;
@@ -259,12 +260,14 @@ static struct str last_number(struct str s)
 /* The last number of a text without TeX: a command outside of a formula is not read. */
 static struct str bare_number(struct str s)
 {
-    return memchr(s.p, '\\', s.n) ? STR("") : last_number(s);
+    return str_find(s, STR("\\"), 0) != SIZE_MAX ? STR("") : last_number(s);
 }
 
-struct str math_found(struct arena *a, struct str text)
+/* The answer of a text in any form: the last \boxed{}, else what "the final answer is" names, else
+ * the last formula, else the last number. "" where there is none. */
+static struct str found_answer(struct str text)
 {
-    struct str boxed = math_boxed(a, text);
+    struct str boxed = math_boxed(text);
     if (!str_eq(boxed, invalid))
         return boxed;
     size_t at = str_find_last(text, STR("inal answer is"));
@@ -306,7 +309,7 @@ static struct str plain(struct arena *a, struct str s)
 }
 
 /* "5 \text{ cm}" is 5, "\text{(B)}" is (B). */
-static struct str without_text(struct arena *a, struct str s)
+static struct str without_text(struct str s)
 {
     static const char *const commands[] = {"\\text{", "\\mbox{", "\\mathrm{", "\\textbf{"};
     for (size_t k = 0; k < sizeof commands / sizeof *commands; k++) {
@@ -320,19 +323,15 @@ static struct str without_text(struct arena *a, struct str s)
         else if (at > 0 && math_is_number(str_slice(s, 0, at)))
             s = str_slice(s, 0, at);
     }
-    (void)a;
     return utf8_strip(s, STRIP_BOTH, NULL);
 }
 
-int math_value_equal(struct arena *a, struct str text, struct str solution, bool *ret,
-                     struct error *err)
+bool math_value_equal(struct arena *a, struct str text, struct str solution)
 {
-    struct str wanted = math_boxed(a, solution);
-    (void)err;
+    struct str wanted = math_boxed(solution);
     if (str_eq(wanted, invalid))
         wanted = last_formula(solution);
-    struct str answer = without_text(a, plain(a, math_found(a, text)));
-    wanted = without_text(a, plain(a, wanted));
-    *ret = answer.n > 0 && wanted.n > 0 && math_equal(answer, wanted, true);
-    return 0;
+    struct str answer = without_text(plain(a, found_answer(text)));
+    wanted = without_text(plain(a, wanted));
+    return answer.n > 0 && wanted.n > 0 && math_equal(answer, wanted, true);
 }

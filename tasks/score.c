@@ -557,7 +557,7 @@ static int math_scores(struct work *w, enum math_edition edition, const char *mi
 {
     const struct value *gold = dict_get(w->q->doc, "answer"),
                        *solution = dict_get(w->q->doc, "solution");
-    bool minerva, value;
+    bool minerva;
     if (w->results->list.n != 1)
         return bad_answer(w, "there must be one response");
     if (!gold || gold->type != VALUE_STR || !solution || solution->type != VALUE_STR)
@@ -565,12 +565,12 @@ static int math_scores(struct work *w, enum math_edition edition, const char *mi
                           "the document has no fields \"answer\" and \"solution\" that hold text");
     struct str text = text_of(w, w->results->list.items[0]);
     int r = math_minerva_equal(w->a, text, gold->s, edition, &minerva, w->err);
-    if (r < 0 || (r = math_value_equal(w->a, text, solution->s, &value, w->err)) < 0)
+    if (r < 0)
         return r;
     if (find_measure(w, minerva_metric))
         add_score(w, minerva_metric, minerva, 1);
     if (find_measure(w, value_metric))
-        add_score(w, value_metric, value, 1);
+        add_score(w, value_metric, math_value_equal(w->a, text, solution->s), 1);
     return 0;
 }
 
