@@ -1,5 +1,4 @@
 /* cmd_compare.c: `assay compare A B`: what did the change cost, and is the difference real? */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +6,6 @@
 #include "harness/commands.h"
 #include "harness/compare_tables.h"
 #include "harness/options.h"
-#include "harness/table.h"
-#include "results/compare.h"
 
 static struct {
     const char *db, *task;
@@ -40,115 +37,6 @@ static const struct usage usage = {
     .options = compare_options,
 };
 
-static void optional_number(struct table *t, const char *format, double x)
-{
-    if (isfinite(x))
-        table_cell(t, format, x);
-    else
-        table_cell(t, "%s", "");
-}
-
-static const char *signed_text(struct arena *a, double x)
-{
-    return arena_printf(a, "%s%s", signbit(x) ? "" : "+", score_text(a, x));
-}
-
-static void p_cell(struct table *t, double p)
-{
-    if (!isfinite(p))
-        table_cell(t, "%s", "");
-    else if (p > 0 && p < 0.0001)
-        table_cell(t, "%.1e", p);
-    else
-        table_cell(t, "%.4f", p);
-}
-
-static void task_cells(struct table *t, const struct comparison *c, const char *task)
-{
-    table_cell(t, "%s%s%s", task, *c->setting ? ", " : "", c->setting);
-    table_cell(t, "%s", c->metric);
-    table_cell(t, "%s", c->filter);
-    table_cell(t, "%lld", (long long)c->n);
-}
-
-static void print_text(const struct comparison_list *l)
-{
-    struct arena a = {0};
-    const char *headings[] = {"Task",
-                              "Metric",
-                              "Filter",
-                              ">n",
-                              arena_printf(&a, ">%s", l->model_a),
-                              arena_printf(&a, ">%s", l->model_b),
-                              ">recovery",
-                              ">difference",
-                              ">95 % interval",
-                              ">McNemar p",
-                              ">lost",
-                              ">gained"};
-    struct table t;
-    table_init(&t, headings, sizeof headings / sizeof *headings);
-    for (size_t i = 0; i < l->n; i++) {
-        const struct comparison *c = &l->items[i];
-        task_cells(&t, c, c->task_alias);
-        table_cell(&t, "%s", score_text(&a, c->a));
-        table_cell(&t, "%s", score_text(&a, c->b));
-        optional_number(&t, c->near_chance ? "%.1f %%*" : "%.1f %%", c->recovery_percent);
-        table_cell(&t, "%s", signed_text(&a, c->difference));
-        if (isfinite(c->low) && isfinite(c->high))
-            table_cell(&t, "%s .. %s", signed_text(&a, c->low), signed_text(&a, c->high));
-        else
-            table_cell(&t, "%s", "");
-        p_cell(&t, c->is_01 ? c->mcnemar_p : NAN);
-        table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->lost);
-        table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->gained);
-    }
-    table_print(&t, false);
-    arena_free(&a);
-    for (size_t i = 0; i < l->n; i++) {
-        if (l->items[i].near_chance) {
-            printf("* %s is no better than guessing there: recovery says little.\n", l->model_a);
-            break;
-        }
-    }
-}
-
-static void print_json(const struct comparison_list *l)
-{
-    static const char *const headings[] = {
-        "task",       "setting", "metric", "filter",     "n",
-        "model_a",    "model_b", "a",      "b",          "recovery_percent",
-        "difference", "stderr",  "low",    "high",       "p",
-        "mcnemar_p",  "lost",    "gained", "near_chance"};
-    struct table t;
-    table_init(&t, headings, sizeof headings / sizeof *headings);
-    for (size_t i = 0; i < l->n; i++) {
-        const struct comparison *c = &l->items[i];
-        table_cell(&t, "%s", c->task);
-        table_cell(&t, "%s", c->setting);
-        table_cell(&t, "%s", c->metric);
-        table_cell(&t, "%s", c->filter);
-        table_cell(&t, "%lld", (long long)c->n);
-        table_cell(&t, "%s", l->model_a);
-        table_cell(&t, "%s", l->model_b);
-        const double numbers[] = {c->a,
-                                  c->b,
-                                  c->recovery_percent,
-                                  c->difference,
-                                  c->difference_stderr,
-                                  c->low,
-                                  c->high,
-                                  c->p,
-                                  c->is_01 ? c->mcnemar_p : NAN};
-        for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
-            table_number(&t, numbers[k]);
-        table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->lost);
-        table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->gained);
-        table_cell(&t, "%d", c->near_chance);
-    }
-    table_print(&t, true);
-}
-
 static void print_notes(const char *const *notes, size_t n)
 {
     fflush(stdout);
@@ -163,7 +51,7 @@ static int compare_scores(struct store *s, struct arena *a, const struct strings
     int r = compare_models(s, a, names->items[0], names->items[1], o.task, &list, err);
     if (r < 0)
         return r;
-    (o.json ? print_json : print_text)(&list);
+    comparison_print(&list, o.json);
     print_notes(list.notes, list.n_notes);
     return 0;
 }

@@ -5,24 +5,141 @@
 
 #include "harness/table.h"
 
-static const char *task_text(struct arena *a, const char *task, const char *setting)
+static void task_cell(struct table *t, const char *task, const char *setting)
 {
-    return arena_printf(a, "%s%s%s", task, *setting ? ", " : "", setting);
+    table_cell(t, "%s%s%s", task, *setting ? ", " : "", setting);
 }
+
+static void text_cells(struct table *t, const char *const *texts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        table_cell(t, "%s", texts[i]);
+}
+
+static void whole_cells(struct table *t, const int64_t *numbers, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        table_cell(t, "%lld", (long long)numbers[i]);
+}
+
+static void number_cells(struct table *t, const double *numbers, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        table_number(t, numbers[i]);
+}
+
+/* Empty where there is no interval. */
+static void interval_cell(struct table *t, double low, double high, const char *low_text,
+                          const char *high_text)
+{
+    table_cell(t, isfinite(low) && isfinite(high) ? "%s .. %s" : "", low_text, high_text);
+}
+
+#define N(array) (sizeof(array) / sizeof *(array))
+
+/* ---- scores ---- */
+
+static const char *signed_text(struct arena *a, double x)
+{
+    return arena_printf(a, "%s%s", signbit(x) ? "" : "+", score_text(a, x));
+}
+
+static void p_cell(struct table *t, double p)
+{
+    if (!isfinite(p))
+        table_cell(t, "%s", "");
+    else if (p > 0 && p < 0.0001)
+        table_cell(t, "%.1e", p);
+    else
+        table_cell(t, "%.4f", p);
+}
+
+static void comparison_text(const struct comparison_list *l)
+{
+    struct arena a = {0};
+    const char *headings[] = {"Task",
+                              "Metric",
+                              "Filter",
+                              ">n",
+                              arena_printf(&a, ">%s", l->model_a),
+                              arena_printf(&a, ">%s", l->model_b),
+                              ">recovery",
+                              ">difference",
+                              ">95 % interval",
+                              ">McNemar p",
+                              ">lost",
+                              ">gained"};
+    bool starred = false;
+    struct table t;
+    table_init(&t, headings, N(headings));
+    for (size_t i = 0; i < l->n; i++) {
+        const struct comparison *c = &l->items[i];
+        bool none = isnan(c->recovery_percent), star = c->near_chance && !none;
+        task_cell(&t, c->task_alias, c->setting);
+        table_cell(&t, "%s", c->metric);
+        table_cell(&t, "%s", c->filter);
+        table_cell(&t, "%lld", (long long)c->n);
+        table_cell(&t, "%s", score_text(&a, c->a));
+        table_cell(&t, "%s", score_text(&a, c->b));
+        table_cell(&t, none ? "" : "%.1f %%%s", c->recovery_percent, star ? "*" : "");
+        starred |= star;
+        table_cell(&t, "%s", signed_text(&a, c->difference));
+        interval_cell(&t, c->low, c->high, signed_text(&a, c->low), signed_text(&a, c->high));
+        p_cell(&t, c->is_01 ? c->mcnemar_p : NAN);
+        table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->lost);
+        table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->gained);
+    }
+    table_print(&t, false);
+    arena_free(&a);
+    if (starred)
+        printf("* %s is no better than guessing there: recovery says little.\n", l->model_a);
+}
+
+static void comparison_json(const struct comparison_list *l)
+{
+    static const char *const headings[] = {
+        "task",       "setting", "metric", "filter",     "n",
+        "model_a",    "model_b", "a",      "b",          "recovery_percent",
+        "difference", "stderr",  "low",    "high",       "p",
+        "mcnemar_p",  "lost",    "gained", "near_chance"};
+    struct table t;
+    table_init(&t, headings, N(headings));
+    for (size_t i = 0; i < l->n; i++) {
+        const struct comparison *c = &l->items[i];
+        const char *const texts[] = {c->task, c->setting, c->metric, c->filter};
+        const char *const models[] = {l->model_a, l->model_b};
+        const double numbers[] = {c->a,
+                                  c->b,
+                                  c->recovery_percent,
+                                  c->difference,
+                                  c->difference_stderr,
+                                  c->low,
+                                  c->high,
+                                  c->p,
+                                  c->is_01 ? c->mcnemar_p : NAN};
+        text_cells(&t, texts, N(texts));
+        whole_cells(&t, &c->n, 1);
+        text_cells(&t, models, N(models));
+        number_cells(&t, numbers, N(numbers));
+        table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->lost);
+        table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->gained);
+        table_cell(&t, "%d", c->near_chance);
+    }
+    table_print(&t, true);
+}
+
+void comparison_print(const struct comparison_list *l, bool json)
+{
+    (json ? comparison_json : comparison_text)(l);
+}
+
+/* ---- divergence ---- */
 
 /* Small divergences matter: as many digits behind the point as show three of them. */
 static const char *small_text(struct arena *a, double x)
 {
     int digits = x > 0 && x < 0.1 ? 2 - (int)floor(log10(x)) : 4;
     return digits > 8 ? arena_printf(a, "%.2e", x) : arena_printf(a, "%.*f", digits, x);
-}
-
-static void interval_cell(struct table *t, struct arena *a, const struct estimate *e)
-{
-    if (isfinite(e->low) && isfinite(e->high))
-        table_cell(t, "%s .. %s", small_text(a, e->low), small_text(a, e->high));
-    else
-        table_cell(t, "%s", "");
 }
 
 static void divergence_text(const struct divergence_list *l)
@@ -32,15 +149,16 @@ static void divergence_text(const struct divergence_list *l)
         ">95 % interval", ">perplexity ratio", ">95 % interval", ">largest change", ">remainder"};
     struct arena a = {0};
     struct table t;
-    table_init(&t, headings, sizeof headings / sizeof *headings);
+    table_init(&t, headings, N(headings));
     for (size_t i = 0; i < l->n; i++) {
         const struct divergence *d = &l->items[i];
         const struct estimate *estimates[] = {&d->kl, &d->same_top, &d->perplexity_ratio};
-        table_cell(&t, "%s", task_text(&a, d->task_alias, d->setting));
+        task_cell(&t, d->task_alias, d->setting);
         table_cell(&t, "%lld", (long long)d->n_tokens);
         for (size_t k = 0; k < 3; k++) {
             table_cell(&t, "%s", small_text(&a, estimates[k]->value));
-            interval_cell(&t, &a, estimates[k]);
+            interval_cell(&t, estimates[k]->low, estimates[k]->high,
+                          small_text(&a, estimates[k]->low), small_text(&a, estimates[k]->high));
         }
         table_cell(&t, "%+.4f in %lld", d->largest_change, (long long)d->largest_doc_id);
         table_cell(&t, "%.4f", d->remainder);
@@ -73,7 +191,7 @@ static void divergence_json(const struct divergence_list *l)
                                            "largest_change",
                                            "remainder"};
     struct table t;
-    table_init(&t, headings, sizeof headings / sizeof *headings);
+    table_init(&t, headings, N(headings));
     for (size_t i = 0; i < l->n; i++) {
         const struct divergence *d = &l->items[i];
         const char *const texts[] = {d->task, d->setting, l->model_a, l->model_b};
@@ -90,12 +208,9 @@ static void divergence_json(const struct divergence_list *l)
                                   d->perplexity_ratio.high,
                                   d->largest_change,
                                   d->remainder};
-        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
-            table_cell(&t, "%s", texts[k]);
-        for (size_t k = 0; k < sizeof whole / sizeof *whole; k++)
-            table_cell(&t, "%lld", (long long)whole[k]);
-        for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
-            table_number(&t, numbers[k]);
+        text_cells(&t, texts, N(texts));
+        whole_cells(&t, whole, N(whole));
+        number_cells(&t, numbers, N(numbers));
     }
     table_print(&t, true);
 }
@@ -115,20 +230,18 @@ static void similarity_text(const struct similarity_list *l)
         ">95 % interval", ">chrF",          ">95 % interval"};
     struct arena a = {0};
     struct table t;
-    table_init(&t, headings, sizeof headings / sizeof *headings);
+    table_init(&t, headings, N(headings));
     for (size_t i = 0; i < l->n; i++) {
         const struct similarity *s = &l->items[i];
-        table_cell(&t, "%s", task_text(&a, s->task_alias, s->setting));
+        task_cell(&t, s->task_alias, s->setting);
         table_cell(&t, "%lld", (long long)s->n);
         table_cell(&t, "%.1f %%", 100 * (double)s->n_same / (double)s->n_answers);
         for (int m = 0; m < SIMILARITY_METRICS; m++) {
             const struct estimate *e = &s->metrics[m];
             int digits = m < SIMILARITY_BLEU ? 4 : 2;
             table_cell(&t, "%.*f", digits, e->value);
-            if (isfinite(e->low) && isfinite(e->high))
-                table_cell(&t, "%.*f .. %.*f", digits, e->low, digits, e->high);
-            else
-                table_cell(&t, "%s", "");
+            interval_cell(&t, e->low, e->high, arena_printf(&a, "%.*f", digits, e->low),
+                          arena_printf(&a, "%.*f", digits, e->high));
         }
     }
     printf("What %s wrote, with what %s wrote as the reference:\n", l->model_b, l->model_a);
@@ -159,10 +272,8 @@ static void similarity_json(const struct similarity_list *l)
         const struct similarity *s = &l->items[i];
         const char *const texts[] = {s->task, s->setting, l->model_a, l->model_b};
         const int64_t whole[] = {s->evaluation_a, s->evaluation_b, s->n, s->n_answers, s->n_same};
-        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
-            table_cell(&t, "%s", texts[k]);
-        for (size_t k = 0; k < sizeof whole / sizeof *whole; k++)
-            table_cell(&t, "%lld", (long long)whole[k]);
+        text_cells(&t, texts, N(texts));
+        whole_cells(&t, whole, N(whole));
         for (int m = 0; m < SIMILARITY_METRICS; m++) {
             table_number(&t, s->metrics[m].value);
             table_number(&t, s->metrics[m].low);
