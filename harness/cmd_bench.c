@@ -24,7 +24,7 @@ static const struct option bench_options[] = {
      "only those with the word in their name, such as decode [all]"},
     {OPTION_COUNT, 0, "threads", "N", &o.threads, "threads of the engine [physical cores]"},
     {OPTION_COUNT, 0, "repeat", "N", &o.repeat, "the best of so many runs is printed [3]"},
-    {OPTION_FLAG, 0, "json", NULL, &o.json, "print the table as JSON"},
+    {OPTION_ROW_JSON(&o.json)},
     {OPTION_END, 0, NULL, NULL, NULL, NULL},
 };
 

@@ -13,13 +13,13 @@ static struct {
 } o = {.db = "assay.db"};
 
 static const struct option compare_options[] = {
-    {OPTION_STR, 0, "db", "FILE", &o.db, "the store [assay.db]"},
+    {OPTION_ROW_DB(&o.db)},
     {OPTION_STR, 't', "task", "NAME", &o.task, "only this task [all that both answered]"},
     {OPTION_FLAG, 0, "divergence", NULL, &o.divergence,
      "only how far B's distribution over tokens moved from A's"},
     {OPTION_FLAG, 0, "similarity", NULL, &o.similarity,
      "only how like A's answers B's are: ROUGE, BLEU, chrF"},
-    {OPTION_FLAG, 0, "json", NULL, &o.json, "print the table as JSON"},
+    {OPTION_ROW_JSON(&o.json)},
     {OPTION_END, 0, NULL, NULL, NULL, NULL},
 };
 

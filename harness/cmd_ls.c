@@ -20,9 +20,9 @@ static const struct option ls_options[] = {
     {OPTION_FLAG, 0, "runs", NULL, &o.runs, "list the runs, the last first"},
     {OPTION_STR, 'm', "model", "LABEL", &o.model, "only this model's evaluations"},
     {OPTION_STR, 't', "task", "NAME", &o.task, "only this task's evaluations"},
-    {OPTION_STR, 0, "db", "FILE", &o.db, "the store [assay.db]"},
-    {OPTION_LIST, 0, "include_path", "DIR", &o.include_paths, "folder of your own task files"},
-    {OPTION_FLAG, 0, "json", NULL, &o.json, "print the table as JSON"},
+    {OPTION_ROW_DB(&o.db)},
+    {OPTION_ROW_INCLUDE_PATH(&o.include_paths)},
+    {OPTION_ROW_JSON(&o.json)},
     {OPTION_END, 0, NULL, NULL, NULL, NULL},
 };
 

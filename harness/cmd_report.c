@@ -18,7 +18,7 @@ static const struct option report_options[] = {
      "models to show, the reference first [all, as first run]"},
     {OPTION_STR, 't', "task", "NAME", &o.task, "only this task [all]"},
     {OPTION_COUNT, 0, "flips", "N", &o.flips, "changed answers shown, a task and direction [5]"},
-    {OPTION_STR, 0, "db", "FILE", &o.db, "the store [assay.db]"},
+    {OPTION_ROW_DB(&o.db)},
     {OPTION_END, 0, NULL, NULL, NULL, NULL},
 };
 

@@ -22,13 +22,12 @@ static const struct option rescore_options[] = {
     {OPTION_SPLIT, 't', "tasks", "NAMES", &o.tasks,
      "whose answers [the file's task; all in the store]"},
     {OPTION_STR, 'm', "model", "LABEL", &o.model, "only this one's, or \"#12,#15\" [all models]"},
-    {OPTION_LIST, 0, "include_path", "DIR", &o.include_paths, "folder of your own task files"},
-    {OPTION_STR, 0, "db", "FILE", &o.db, "the store [assay.db]"},
+    {OPTION_ROW_INCLUDE_PATH(&o.include_paths)},
+    {OPTION_ROW_DB(&o.db)},
     {OPTION_COUNT, 0, "threads", "N", &o.threads, "threads that score [physical cores]"},
-    {OPTION_COUNT, 0, "bootstrap_iters", "N", &o.bootstrap_iters, "for standard errors [100000]"},
-    {OPTION_FLAG, 0, "allow_unsandboxed", NULL, &o.allow_unsandboxed,
-     "run model-written code without bubblewrap"},
-    {OPTION_FLAG, 0, "json", NULL, &o.json, "print the table as JSON"},
+    {OPTION_ROW_BOOTSTRAP_ITERS(&o.bootstrap_iters)},
+    {OPTION_ROW_ALLOW_UNSANDBOXED(&o.allow_unsandboxed)},
+    {OPTION_ROW_JSON(&o.json)},
     {OPTION_END, 0, NULL, NULL, NULL, NULL},
 };
 

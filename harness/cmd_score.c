@@ -32,12 +32,11 @@ static const struct option score_options[] = {
     {OPTION_STR, 'n', "name", "LABEL", &label, "what the model is called in tables [the file]"},
     {OPTION_COUNT, 'f', "num_fewshot", "N", &o.num_fewshot, "that the prompts had [the task's]"},
     {OPTION_LIST, 0, "data", "DIR", &o.data, "data folder [~/.cache/assay/data]"},
-    {OPTION_LIST, 0, "include_path", "DIR", &o.include_paths, "folder of your own task files"},
-    {OPTION_STR, 0, "db", "FILE", &o.db, "the store [assay.db]"},
-    {OPTION_COUNT, 0, "bootstrap_iters", "N", &o.bootstrap_iters, "for standard errors [100000]"},
-    {OPTION_FLAG, 0, "allow_unsandboxed", NULL, &o.allow_unsandboxed,
-     "run model-written code without bubblewrap"},
-    {OPTION_FLAG, 0, "json", NULL, &o.json, "print the table as JSON"},
+    {OPTION_ROW_INCLUDE_PATH(&o.include_paths)},
+    {OPTION_ROW_DB(&o.db)},
+    {OPTION_ROW_BOOTSTRAP_ITERS(&o.bootstrap_iters)},
+    {OPTION_ROW_ALLOW_UNSANDBOXED(&o.allow_unsandboxed)},
+    {OPTION_ROW_JSON(&o.json)},
     {OPTION_END, 0, NULL, NULL, NULL, NULL},
 };
 

@@ -25,7 +25,7 @@ static const struct option show_options[] = {
     {OPTION_LIST, 'm', "model", "LABEL", &o.models,
      "whose answers; give two to see them side by side [all, up to two]"},
     {OPTION_FLAG, 0, "tokens", NULL, &o.tokens, "also the tokens that the model saw, one by one"},
-    {OPTION_STR, 0, "db", "FILE", &o.db, "the store [assay.db]"},
+    {OPTION_ROW_DB(&o.db)},
     {OPTION_FLAG, 0, "json", NULL, &o.json, "print everything as JSON"},
     {OPTION_END, 0, NULL, NULL, NULL, NULL},
 };

@@ -39,6 +39,16 @@ struct option {
     const char *help; /* a default stands in brackets at its end */
 };
 
+/* Rows that several commands have, without the braces. */
+#define OPTION_ROW_DB(target)   OPTION_STR, 0, "db", "FILE", (target), "the store [assay.db]"
+#define OPTION_ROW_JSON(target) OPTION_FLAG, 0, "json", NULL, (target), "print the table as JSON"
+#define OPTION_ROW_INCLUDE_PATH(target)                                                            \
+    OPTION_LIST, 0, "include_path", "DIR", (target), "folder of your own task files"
+#define OPTION_ROW_BOOTSTRAP_ITERS(target)                                                         \
+    OPTION_COUNT, 0, "bootstrap_iters", "N", (target), "for standard errors [100000]"
+#define OPTION_ROW_ALLOW_UNSANDBOXED(target)                                                       \
+    OPTION_FLAG, 0, "allow_unsandboxed", NULL, (target), "run model-written code without bubblewrap"
+
 /* Everything that --help prints of a command. */
 struct usage {
     const char *command;  /* "run" */
