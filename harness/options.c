@@ -1,5 +1,6 @@
 #include "harness/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -71,7 +72,7 @@ static bool parse_size(const char *value, size_t *ret)
     static const char units[] = "KMGT";
     char *end;
     double x = strtod(value, &end);
-    const char *unit = *end ? strchr(units, *end & ~32) : NULL;
+    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
     if (end == value || !(x > 0))
         return false;
     if (unit) {

@@ -23,6 +23,7 @@ try run -m tiny -t colors --num_fewshot two
 try run -m tiny -t colors --num_fewshot -3
 try run -m tiny -t colors --threads -2
 try run -m tiny -t colors --bootstrap_iters -1
+try run -m tiny -t colors --kv-memory 2Q
 try run -m tiny -t colors --apply_chat_template=maybe
 try run -m tiny -t arc_esay
 try run -m tiny -t colours --include_path tasks

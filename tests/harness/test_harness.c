@@ -10,6 +10,7 @@ static struct {
     bool flag;
     int number;
     double fraction;
+    size_t size;
     const char *text;
     struct strings list, split;
 } got;
@@ -19,6 +20,7 @@ static const struct option rows[] = {
     {OPTION_FLAG, 'q', "be_quiet", NULL, &got.flag, "say less"},
     {OPTION_INT, 'n', "num_fewshot", "N", &got.number, "examples"},
     {OPTION_LIMIT, 0, "limit", "N", &got.fraction, "documents"},
+    {OPTION_SIZE, 0, "memory", "SIZE", &got.size, "bytes"},
     {OPTION_STR, 0, "db", "FILE", &got.text, "store"},
     {OPTION_LIST, 'm', "model", "SPEC", &got.list, "models"},
     {OPTION_SPLIT, 't', "tasks", "NAMES", &got.split, "tasks"},
@@ -57,6 +59,22 @@ static void options(void)
     EXPECT_Z(got.split.items[2], "c");
     EXPECT_INT(rest.n, 2);
     EXPECT_Z(rest.items[1], "-x");
+    static const struct {
+        const char *text;
+        size_t bytes;
+    } sizes[] = {{"100", 100},
+                 {"1.5k", 1536},
+                 {"512M", 512u << 20},
+                 {"2GiB", (size_t)2 << 30},
+                 {"1TB", (size_t)1 << 40}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        EXPECT_OK(PARSE("--memory", sizes[i].text), &err);
+        EXPECT(got.size == sizes[i].bytes);
+    }
+    static const char *const no_sizes[] = {"",   "0",  "-1G", "2 ",      "2 G",
+                                           "2Q", "Gi", "nan", "9999999T"};
+    for (size_t i = 0; i < sizeof no_sizes / sizeof *no_sizes; i++)
+        EXPECT_ERROR(PARSE("--memory", no_sizes[i]), &err, E_USAGE, "a size such as 2G");
     EXPECT_OK(PARSE("--be_quiet", "--no-be-quiet"), &err);
     EXPECT(!got.flag);
     EXPECT_OK(PARSE("--be-quiet=true"), &err);
