@@ -2,7 +2,6 @@
  * machine could do. */
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "backends/backend.h"
@@ -128,11 +127,9 @@ int cmd_bench(int argc, char **argv, struct error *err)
     table_init(&t, headings, N_HEADINGS);
     for (size_t i = 0; i < o.models.n && r == 0; i++)
         r = bench_model(o.models.items[i], &t, err);
-    if (r < 0) {
-        arena_free(&t.arena);
-        free(t.cells.items);
-        return r;
-    }
-    table_print(&t, o.json);
-    return EXIT_DONE;
+    if (r < 0)
+        table_free(&t);
+    else
+        table_print(&t, o.json);
+    return r;
 }

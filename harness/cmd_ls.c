@@ -78,7 +78,9 @@ static int list_models(struct store *s, struct arena *a, struct error *err)
         table_cell(&t, "%s", last->numerics);
         table_cell(&t, "%s", last->model_path);
     }
-    if (r == 0)
+    if (r < 0)
+        table_free(&t);
+    else
         table_print(&t, o.json);
     return r;
 }

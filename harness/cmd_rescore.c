@@ -192,7 +192,10 @@ static int print_scores(struct store *s, const struct jobs *jobs, struct error *
     for (size_t i = 0; i < jobs->n && r == 0; i++)
         if (!jobs->items[i].failed && !jobs->items[i].done.unchanged)
             r = add_lines(s, &t, &jobs->items[i], err);
-    table_print(&t, o.json);
+    if (r < 0)
+        table_free(&t);
+    else
+        table_print(&t, o.json);
     return r;
 }
 

@@ -142,6 +142,12 @@ static void print_json(const struct table *t)
     buf_free(&b);
 }
 
+void table_free(struct table *t)
+{
+    free(t->cells.items);
+    arena_free(&t->arena);
+}
+
 void table_print(struct table *t, bool json)
 {
     if (json) {
@@ -157,6 +163,5 @@ void table_print(struct table *t, bool json)
         print_text(t, width);
         free(width);
     }
-    free(t->cells.items);
-    arena_free(&t->arena);
+    table_free(t);
 }

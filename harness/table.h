@@ -26,6 +26,7 @@ void table_cell(struct table *t, const char *format, ...) __attribute__((format(
 void table_number(struct table *t, double x);
 /* A score as people read it: four digits behind the point, or powers of ten when it is huge. */
 const char *score_text(struct arena *a, double x);
+void table_free(struct table *t);
 /* Prints to stdout and frees. `json`: an array of objects keyed by the headings in lower case;
  * empty cells are null, and a number is one unless it was printed by "%s". */
 void table_print(struct table *t, bool json);
