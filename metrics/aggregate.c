@@ -87,7 +87,6 @@ const char *aggregation_name(enum aggregation how)
         [AGGREGATE_WEIGHTED_PERPLEXITY] = "weighted_perplexity",
         [AGGREGATE_BITS_PER_BYTE] = "bits_per_byte",
         [AGGREGATE_WEIGHTED_MEAN] = "weighted_mean",
-        [AGGREGATE_MEDIAN] = "median",
         [AGGREGATE_BRIER_SCORE] = "brier_score",
         [AGGREGATE_BYPASS] = "bypass",
         [AGGREGATE_F1] = "f1",
@@ -145,29 +144,14 @@ static double weighted_mean(const struct metric_item *items, int64_t n)
     return sum_values(items, n) / weights;
 }
 
-static double *sorted_values(const struct metric_item *items, int64_t n)
-{
-    double *sorted = mem_alloc((size_t)n, sizeof *sorted);
-    for (int64_t i = 0; i < n; i++)
-        sorted[i] = items[i].value;
-    stats_sort(sorted, n);
-    return sorted;
-}
-
-static double median(const struct metric_item *items, int64_t n)
-{
-    double *sorted = sorted_values(items, n), ret = sorted[n / 2];
-    free(sorted);
-    return ret;
-}
-
-/* numpy.quantile */
 static double quantile(const struct metric_item *items, int64_t n, double q)
 {
-    double *sorted = sorted_values(items, n), at = q * (double)(n - 1);
-    int64_t below = (int64_t)at, above = below + 1 < n ? below + 1 : below;
-    double ret = sorted[below] + (sorted[above] - sorted[below]) * (at - (double)below);
-    free(sorted);
+    double *values = mem_alloc((size_t)n, sizeof *values);
+    for (int64_t i = 0; i < n; i++)
+        values[i] = items[i].value;
+    stats_sort(values, n);
+    double ret = stats_quantile(values, n, q);
+    free(values);
     return ret;
 }
 
@@ -232,8 +216,6 @@ double metric_value(enum aggregation how, const struct metric_item *items, int64
         return weighted_mean(items, n);
     case AGGREGATE_BITS_PER_BYTE:
         return -weighted_mean(items, n) / M_LN2;
-    case AGGREGATE_MEDIAN:
-        return median(items, n);
     case AGGREGATE_BYPASS:
         return 999;
     case AGGREGATE_PERCENTILE_50:
@@ -256,8 +238,6 @@ double metric_value(enum aggregation how, const struct metric_item *items, int64
 struct values {
     int64_t n;
     const double *values;
-    const double *sorted; /* for medians: the values in order, */
-    const int64_t *ranks; /* [n] and where each item's value stands there */
 };
 
 static double resampled_perplexity(const void *data, struct pyrandom *r, void *scratch)
@@ -275,55 +255,15 @@ static double resampled_perplexity(const void *data, struct pyrandom *r, void *s
     return exp(-sum / (double)v->n);
 }
 
-/* The upper middle of a resample, found by counting how often each rank was drawn. */
-static double resampled_median(const void *data, struct pyrandom *r, void *scratch)
-{
-    const struct values *v = data;
-    int64_t picks[PICKS], *counts = scratch;
-    memset(counts, 0, (size_t)v->n * sizeof *counts);
-    for (int64_t left = v->n; left > 0; left -= PICKS) {
-        int k = left < PICKS ? (int)left : PICKS;
-        pick(r, v->n, k, picks);
-        for (int i = 0; i < k; i++)
-            counts[v->ranks[picks[i]]]++;
-    }
-    int64_t rank = 0, below = counts[0];
-    while (below <= v->n / 2)
-        below += counts[++rank];
-    return v->sorted[rank];
-}
-
-/* For each item the place of the first value among the sorted ones that is not below its own. */
-static int64_t *ranks_of(const struct metric_item *items, int64_t n, const double *sorted)
-{
-    int64_t *ranks = mem_alloc((size_t)n, sizeof *ranks);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t low = 0, high = n - 1;
-        while (low < high) {
-            int64_t middle = (low + high) / 2;
-            if (sorted[middle] < items[i].value)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        ranks[i] = low;
-    }
-    return ranks;
-}
-
-static double value_stderr(const struct metric_item *items, int64_t n, bool of_median, int iters,
-                           struct pool *pool)
+static double perplexity_stderr(const struct metric_item *items, int64_t n, int iters,
+                                struct pool *pool)
 {
     double *values = mem_alloc((size_t)n, sizeof *values);
-    double *sorted = of_median ? sorted_values(items, n) : NULL;
-    int64_t *ranks = of_median ? ranks_of(items, n, sorted) : NULL;
     for (int64_t i = 0; i < n; i++)
         values[i] = items[i].value;
-    struct values v = {n, values, sorted, ranks};
     double ret =
-        of_median ? bootstrap_stderr(resampled_median, &v, (size_t)n * sizeof *ranks, iters, pool)
-                  : bootstrap_stderr(resampled_perplexity, &v, 0, iters, pool);
-    free(values), free(sorted), free(ranks);
+        bootstrap_stderr(resampled_perplexity, &(struct values){n, values}, 0, iters, pool);
+    free(values);
     return ret;
 }
 
@@ -341,13 +281,12 @@ struct aggregate metric_aggregate(enum aggregation how, const struct metric_item
                                   int bootstrap_iters, struct pool *pool)
 {
     struct aggregate ret = {metric_value(how, items, n), NAN, n};
-    bool bootstrapped = how == AGGREGATE_PERPLEXITY || how == AGGREGATE_MEDIAN;
     if (n < 2)
         return ret;
     if (how == AGGREGATE_MEAN)
         ret.stderr_ = mean_stderr(items, n, ret.value);
-    else if (bootstrapped && bootstrap_iters > 0)
-        ret.stderr_ = value_stderr(items, n, how == AGGREGATE_MEDIAN, bootstrap_iters, pool);
+    else if (how == AGGREGATE_PERPLEXITY && bootstrap_iters > 0)
+        ret.stderr_ = perplexity_stderr(items, n, bootstrap_iters, pool);
     else if (corpus_has(how) && bootstrap_iters > 0)
         ret.stderr_ = corpus_stderr(how, items, n, bootstrap_iters, pool);
     return ret;

@@ -32,7 +32,6 @@ enum aggregation {
     AGGREGATE_WEIGHTED_PERPLEXITY, /* exp(-sum value / sum weight); none */
     AGGREGATE_BITS_PER_BYTE,       /* -sum value / sum weight / ln 2; none */
     AGGREGATE_WEIGHTED_MEAN,       /* sum value / sum weight; none */
-    AGGREGATE_MEDIAN,              /* upper middle; bootstrap */
     AGGREGATE_BRIER_SCORE,         /* mean of each document's; none */
     AGGREGATE_BYPASS,              /* 999, whatever the documents say; none */
     AGGREGATE_F1,                  /* of label 1; parts: gold, prediction; bootstrap. NaN where the

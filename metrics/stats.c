@@ -36,21 +36,20 @@ void stats_sort(double *x, int64_t n)
     qsort(x, (size_t)n, sizeof *x, compare_doubles);
 }
 
+double stats_quantile(const double *sorted, int64_t n, double q)
+{
+    double at = q * (double)(n - 1);
+    int64_t i = (int64_t)at;
+    if (i >= n - 1)
+        return sorted[n - 1];
+    return sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]);
+}
+
 double mcnemar_exact_p(int64_t b, int64_t c)
 {
     if (b + c == 0)
         return 1;
     return fmin(1, 2 * binomial_cdf(b < c ? b : c, b + c, 0.5));
-}
-
-void wilson_interval(int64_t k, int64_t n, double alpha, double *low, double *high)
-{
-    double z = -normal_quantile(alpha / 2), m = (double)n, p = (double)k / m;
-    double denominator = 1 + z * z / m;
-    double centre = (p + z * z / (2 * m)) / denominator;
-    double half = z * sqrt(p * (1 - p) / m + z * z / (4 * m * m)) / denominator;
-    *low = k == 0 ? 0 : centre - half;
-    *high = k == n ? 1 : centre + half;
 }
 
 struct paired_difference paired_t(const double *a, const double *b, int64_t n)
@@ -103,16 +102,6 @@ static int64_t draw_below(struct draws *d, int64_t n)
     return (int64_t)(wide >> 64);
 }
 
-/* numpy.percentile's linear interpolation over sorted values; q in [0, 1]. */
-static double percentile(const double *sorted, int n, double q)
-{
-    double at = q * (n - 1);
-    int i = (int)at;
-    if (i >= n - 1)
-        return sorted[n - 1];
-    return sorted[i] + (at - i) * (sorted[i + 1] - sorted[i]);
-}
-
 /* Two-sided: twice the smaller share of replicates on either side of 0. */
 static double bootstrap_p(const double *d, int n)
 {
@@ -150,8 +139,8 @@ struct paired_difference paired_bootstrap(const struct metric_item *a, const str
     if (isfinite(ret.stderr_)) { /* else a replicate is not finite: there is no interval */
         ret.p = bootstrap_p(d, replicates);
         stats_sort(d, replicates);
-        ret.low = percentile(d, replicates, 0.025);
-        ret.high = percentile(d, replicates, 0.975);
+        ret.low = stats_quantile(d, replicates, 0.025);
+        ret.high = stats_quantile(d, replicates, 0.975);
     }
     free(pick_a), free(pick_b), free(d);
     return ret;
@@ -165,8 +154,8 @@ static void add_interval(struct estimate *e, double *replicates, int n)
     if (!isfinite(stats_sd(replicates, n)))
         return; /* a replicate is not finite: there is no interval */
     stats_sort(replicates, n);
-    e->low = percentile(replicates, n, 0.025);
-    e->high = percentile(replicates, n, 0.975);
+    e->low = stats_quantile(replicates, n, 0.025);
+    e->high = stats_quantile(replicates, n, 0.975);
 }
 
 struct estimate metric_bootstrap(int aggregation, const struct metric_item *items, int64_t n,

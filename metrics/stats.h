@@ -13,6 +13,9 @@ double stats_sd(const double *x, int64_t n);
 
 void stats_sort(double *x, int64_t n); /* ascending */
 
+/* numpy.quantile of sorted values, q in [0, 1]: between neighbours in proportion. */
+double stats_quantile(const double *sorted, int64_t n, double q);
+
 double normal_cdf(double z);                    /* scipy.stats.norm.cdf */
 double normal_quantile(double p);               /* scipy.stats.norm.ppf */
 double student_t_quantile(double p, double df); /* scipy.stats.t.ppf */
@@ -33,9 +36,6 @@ struct paired_difference {
     int64_t n;
 };
 struct paired_difference paired_t(const double *a, const double *b, int64_t n);
-
-/* Wilson's score interval for k of n at confidence 1 - alpha (statsmodels proportion_confint). */
-void wilson_interval(int64_t k, int64_t n, double alpha, double *low, double *high);
 
 /* A difference of aggregates that are no mean (perplexities; `aggregation` is an enum aggregation
  * of metric.h): paired bootstrap over documents with our own keyed stream. `mean` is the difference

@@ -105,21 +105,6 @@ static void mcnemar(void)
     json_decref(all);
 }
 
-static void proportion(void)
-{
-    json_t *all = golden("goldens/stats/proportion.json"), *row;
-    size_t i;
-    json_array_foreach(all, i, row)
-    {
-        double low, high;
-        const json_t *want = json_object_get(row, "wilson");
-        wilson_interval(integer(row, "k"), integer(row, "n"), member(row, "alpha"), &low, &high);
-        EXPECT_NEAR(low, at(want, 0), 1e-9);
-        EXPECT_NEAR(high, at(want, 1), 1e-9);
-    }
-    json_decref(all);
-}
-
 /* The goldens pair a with b; paired_t is about b - a, so that their signs are the other way. */
 static void paired(void)
 {
@@ -271,8 +256,7 @@ static void correlation_edges(void)
 
 CHECK_MAIN({"distributions agree with scipy", distributions},
            {"distributions agree with closed forms", distributions_by_hand},
-           {"quantiles invert", quantiles_invert}, {"mcnemar", mcnemar},
-           {"wilson interval", proportion}, {"paired t", paired}, {"paired t, edges", paired_edges},
-           {"mean and sd", summary}, {"paired bootstrap", bootstrap},
-           {"paired bootstrap of ratios", bootstrap_of_ratios}, {"correlations", correlations},
-           {"correlations, edges", correlation_edges})
+           {"quantiles invert", quantiles_invert}, {"mcnemar", mcnemar}, {"paired t", paired},
+           {"paired t, edges", paired_edges}, {"mean and sd", summary},
+           {"paired bootstrap", bootstrap}, {"paired bootstrap of ratios", bootstrap_of_ratios},
+           {"correlations", correlations}, {"correlations, edges", correlation_edges})
