@@ -305,6 +305,12 @@ static double pooled_stderr(const struct aggregate *leaves, int n, double size)
     return sqrt(sum / (size - n) / size);
 }
 
+/* A score that is not a number stays one, where fmax would make it 0. */
+static double at_least_0(double x)
+{
+    return x < 0 ? 0 : x;
+}
+
 struct aggregate metric_leaderboard_mean(const struct mean_term *terms, int n)
 {
     struct aggregate ret = {0, 0, 0};
@@ -318,11 +324,11 @@ struct aggregate metric_leaderboard_mean(const struct mean_term *terms, int n)
             double weight = terms[i].by_size ? (double)terms[i].n : 1;
             double share = weight / weights / (1 - terms[i].baseline);
             double above = terms[i].value - terms[i].baseline;
-            sum += share * (terms[i].by_size ? above : fmax(0, above));
+            sum += share * (terms[i].by_size ? above : at_least_0(above));
             own += share * share * terms[i].stderr_ * terms[i].stderr_;
             n_docs += terms[i].n;
         }
-        ret.value += fmax(0, sum);
+        ret.value += at_least_0(sum);
         variance += own;
         n_benchmarks++;
     }

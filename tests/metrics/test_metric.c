@@ -188,6 +188,8 @@ static void normalizes_as_the_leaderboard_does(void)
     EXPECT_NEAR(mean.value, ((0.35 - 0.25) / 0.75 + (0 + 0.5) / 2) / 2, 1e-12);
     EXPECT_INT(mean.n, 414);
     EXPECT(mean.stderr_ > 0);
+    const struct mean_term unknown[] = {{0, 0.25, 0.5, 0, 10, false}, {1, 0, NAN, 0, 10, false}};
+    EXPECT_NEAR(metric_leaderboard_mean(unknown, 2).value, NAN, 0);
 }
 
 CHECK_MAIN({"the leaderboard's mean", normalizes_as_the_leaderboard_does}, {"table", table},
