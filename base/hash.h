@@ -17,4 +17,12 @@ void hasher_end(struct hasher *h, char ret[HASH_HEX]); /* frees h */
 
 void hash_bytes(const void *p, size_t n, char ret[HASH_HEX]);
 
+/* splitmix64's finalizer, in which each bit of the input moves every bit of the output. */
+static inline uint64_t hash_mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
 #endif

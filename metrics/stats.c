@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "metrics/metric.h"
 
 double stats_mean(const double *x, int64_t n)
@@ -79,26 +80,19 @@ struct paired_difference paired_t(const double *a, const double *b, int64_t n)
 
 /* SplitMix64 (Steele, Lea and Flood 2014): a stream that starts anywhere at no cost, so that a
  * replicate's draws depend on the seed and its number alone. */
-static uint64_t mix(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 struct draws {
     uint64_t state;
 };
 
 static struct draws draws_of(uint64_t seed, int replicate)
 {
-    return (struct draws){mix(mix(seed) + (uint64_t)replicate + 1)};
+    return (struct draws){hash_mix(hash_mix(seed) + (uint64_t)replicate + 1)};
 }
 
 static int64_t draw_below(struct draws *d, int64_t n)
 {
     d->state += 0x9e3779b97f4a7c15u;
-    unsigned __int128 wide = (unsigned __int128)mix(d->state) * (uint64_t)n;
+    unsigned __int128 wide = (unsigned __int128)hash_mix(d->state) * (uint64_t)n;
     return (int64_t)(wide >> 64);
 }
 

@@ -34,15 +34,7 @@ uint64_t draws_key(const struct draws *d, uint64_t document)
     return number_of(hex);
 }
 
-/* splitmix64's finalizer, in which each bit of the input moves every bit of the output. */
-static uint64_t mixed(uint64_t x)
-{
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
 uint64_t draws_rank(uint64_t key, uint64_t document)
 {
-    return mixed(key ^ mixed(document + 0x9e3779b97f4a7c15u));
+    return hash_mix(key ^ hash_mix(document + 0x9e3779b97f4a7c15u));
 }

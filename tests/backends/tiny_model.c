@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "kernels/kernels.h"
@@ -93,10 +94,8 @@ struct writer {
 /* Numbers in [-1, 1) that depend on the seed and the tensor's Hugging Face name alone. */
 static float next_random(uint64_t *state)
 {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u; /* splitmix64 */
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (float)(int64_t)((z ^ z >> 31) >> 40) * 0x1p-23f - 1.0f;
+    uint64_t z = hash_mix(*state += 0x9e3779b97f4a7c15u); /* splitmix64 */
+    return (float)(int64_t)(z >> 40) * 0x1p-23f - 1.0f;
 }
 
 static uint64_t seed_of(const struct writer *w, const char *name)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "kernels/format.h"
 
 uint64_t random_first = 1;
@@ -17,10 +18,7 @@ void random_seed(uint64_t seed)
 /* splitmix64 */
 static uint64_t random_bits(void)
 {
-    uint64_t z = state += 0x9e3779b97f4a7c15;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
+    return hash_mix(state += 0x9e3779b97f4a7c15u);
 }
 
 uint32_t random_below(uint32_t n)
