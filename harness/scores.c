@@ -100,20 +100,13 @@ static void add_leaderboard_mean(struct arena *a, const struct plan *p, int grou
 {
     const struct task_ref *ref = p->items[group].ref;
     struct mean_term *terms = arena_array(a, (size_t)ref->n_terms, sizeof *terms);
-    int64_t n_docs = 0;
     for (int i = 0; i < ref->n_terms; i++) {
         const struct group_term *t = &ref->terms[i];
         const struct score_entry *e = leaf_entry(leaves, t->task, t->metric, t->filter);
         if (!e || e->line.n == 0)
             return;
-        bool next = i > 0 && strcmp(t->benchmark, t[-1].benchmark) != 0;
-        terms[i] = (struct mean_term){i ? terms[i - 1].benchmark + next : 0,
-                                      t->baseline,
-                                      e->line.value,
-                                      e->line.stderr_,
-                                      e->line.n,
-                                      t->by_size};
-        n_docs += e->line.n;
+        terms[i] = (struct mean_term){t->benchmark,    t->baseline, e->line.value,
+                                      e->line.stderr_, e->line.n,   t->by_size};
     }
     struct aggregate mean = metric_leaderboard_mean(terms, ref->n_terms);
     *ARRAY_PUSH(ret) = (struct score_entry){
@@ -125,7 +118,7 @@ static void add_leaderboard_mean(struct arena *a, const struct plan *p, int grou
         .depth = depth_of(p, group),
         .is_group = true,
         .num_fewshot = -1,
-        .line = {"leaderboard_mean", "none", mean.value, mean.stderr_, n_docs},
+        .line = {"leaderboard_mean", "none", mean.value, mean.stderr_, mean.n},
         .pooled_stderr = mean.stderr_,
     };
 }

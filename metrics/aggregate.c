@@ -318,7 +318,7 @@ struct aggregate metric_leaderboard_mean(const struct mean_term *terms, int n)
     int64_t n_docs = 0;
     for (int from = 0, end; from < n; from = end) {
         double weights = 0, sum = 0, own = 0;
-        for (end = from; end < n && terms[end].benchmark == terms[from].benchmark; end++)
+        for (end = from; end < n && strcmp(terms[end].benchmark, terms[from].benchmark) == 0; end++)
             weights += terms[end].by_size ? (double)terms[end].n : 1;
         for (int i = from; i < end; i++) {
             double weight = terms[i].by_size ? (double)terms[i].n : 1;

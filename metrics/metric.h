@@ -95,7 +95,7 @@ struct aggregate metric_group(const struct aggregate *leaves, int n, bool weight
 
 /* One score of a leaderboard's mean. Terms of one benchmark follow each other. */
 struct mean_term {
-    int benchmark; /* its number */
+    const char *benchmark; /* its name */
     double baseline, value, stderr_;
     int64_t n;    /* documents */
     bool by_size; /* counts by them; else once */

@@ -66,7 +66,6 @@ static bool leaderboard_mean_of(struct arena *a, const struct evaluation_list *l
                                 struct group_score *ret)
 {
     struct mean_term *terms = arena_array(a, (size_t)g->n_terms, sizeof *terms);
-    int64_t n = 0;
     for (int i = 0; i < g->n_terms; i++) {
         const struct group_mean_term *t = &g->terms[i];
         const struct score_line wanted = {.metric = t->metric, .filter = t->filter}, *s = NULL;
@@ -78,14 +77,8 @@ static bool leaderboard_mean_of(struct arena *a, const struct evaluation_list *l
         }
         if (!s)
             return false;
-        bool next = i > 0 && strcmp(t->benchmark, t[-1].benchmark) != 0;
-        terms[i] = (struct mean_term){i ? terms[i - 1].benchmark + next : 0,
-                                      t->baseline,
-                                      s->value,
-                                      s->stderr_,
-                                      s->n,
-                                      t->by_size};
-        n += s->n;
+        terms[i] =
+            (struct mean_term){t->benchmark, t->baseline, s->value, s->stderr_, s->n, t->by_size};
     }
     struct aggregate mean = metric_leaderboard_mean(terms, g->n_terms);
     *ret = (struct group_score){
@@ -98,7 +91,7 @@ static bool leaderboard_mean_of(struct arena *a, const struct evaluation_list *l
         .filter = "none",
         .value = mean.value,
         .stderr_ = mean.stderr_,
-        .n = n,
+        .n = mean.n,
     };
     return true;
 }

@@ -176,19 +176,20 @@ static void exact(void)
 /* The example of the leaderboard's page, and benchmarks that count their parts in two ways. */
 static void normalizes_as_the_leaderboard_does(void)
 {
-    const struct mean_term musr[] = {{0, 1.0 / 2, 0.7, 0, 10, false},
-                                     {0, 1.0 / 5, 0.4, 0, 10, false},
-                                     {0, 1.0 / 3, 0.6, 0, 10, false}};
+    const struct mean_term musr[] = {{"x", 1.0 / 2, 0.7, 0, 10, false},
+                                     {"x", 1.0 / 5, 0.4, 0, 10, false},
+                                     {"x", 1.0 / 3, 0.6, 0, 10, false}};
     EXPECT_NEAR(metric_leaderboard_mean(musr, 3).value, 0.35, 1e-12);
-    const struct mean_term two[] = {{0, 0.25, 0.20, 0.1, 100, true},
-                                    {0, 0.25, 0.40, 0.1, 300, true},
-                                    {1, 0.50, 0.40, 0.1, 5, false},
-                                    {1, 0.50, 0.75, 0.1, 9, false}};
+    const struct mean_term two[] = {{"x", 0.25, 0.20, 0.1, 100, true},
+                                    {"x", 0.25, 0.40, 0.1, 300, true},
+                                    {"y", 0.50, 0.40, 0.1, 5, false},
+                                    {"y", 0.50, 0.75, 0.1, 9, false}};
     struct aggregate mean = metric_leaderboard_mean(two, 4);
     EXPECT_NEAR(mean.value, ((0.35 - 0.25) / 0.75 + (0 + 0.5) / 2) / 2, 1e-12);
     EXPECT_INT(mean.n, 414);
     EXPECT(mean.stderr_ > 0);
-    const struct mean_term unknown[] = {{0, 0.25, 0.5, 0, 10, false}, {1, 0, NAN, 0, 10, false}};
+    const struct mean_term unknown[] = {{"x", 0.25, 0.5, 0, 10, false},
+                                        {"y", 0, NAN, 0, 10, false}};
     EXPECT_NEAR(metric_leaderboard_mean(unknown, 2).value, NAN, 0);
 }
 
