@@ -22,14 +22,14 @@ const struct value *config_shown(struct arena *a, const struct task *t, const st
                                  bool keyed_draws);
 
 /* A group's aggregate_metric_list into *ret[*n], in `a`. */
+int config_aggregates(struct arena *a, const struct value *list, const char *where,
+                      const struct group_metric **ret, int *n, struct error *err);
+
 /* The group's leaderboard_mean: {BENCHMARK: {metric, filter: none, weight_by_size: false, choices:
  * 0, tasks: [NAME, ...] or {NAME: choices, ...}}, ...}; one of several metrics makes a list of
  * these. Of choices, guessing gets 1 / choices; of 0 nothing. */
 int config_terms(struct arena *a, const struct value *v, const char *where,
                  const struct group_term **ret, int *n, struct error *err);
-
-int config_aggregates(struct arena *a, const struct value *list, const char *where,
-                      const struct group_metric **ret, int *n, struct error *err);
 
 /* A key of the definition that is there and not null, or NULL; "FILE:LINE" of a key, or "FILE" when
  * it is absent. During task_open. */

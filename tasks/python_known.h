@@ -2,22 +2,18 @@
  * fingerprints of those that are not here. */
 /* clang-format off */
 {"f471dbada64595d4", "assay.build_predictions"}, /* humaneval/utils.build_predictions */
-    {"97123351802fdf67",
-     "assay.build_predictions_instruct"},       /* humaneval/utils.build_predictions_instruct */
-    {"23d12df92e963cfa", "assay.pass_at_k"},    /* humaneval/utils.pass_at_k */
-    {"5a11e73be62303ca", "assay.extract_code"}, /* mbpp/utils.build_predictions */
-    {"745f999e5a3d616e", "assay.pass_at_1"},    /* mbpp/utils.pass_at_1 */
-    {"495b5ca444829894", "assay.mmmlu(*)"},     /* openai-mmmlu/utils.process_abstract_algebra */
-    {"07b19e921afcb7f2", "assay.hellaswag"},    /* tinyBenchmarks/utils_hellaswag.process_docs */
-    {"ed27fb057fc8b779",
-     "assay.winogrande_choice"}, /* tinyBenchmarks/utils_winogrande.doc_to_choice */
-    {"156ad85415de5bc8",
-     "assay.winogrande_target"}, /* tinyBenchmarks/utils_winogrande.doc_to_target */
-    {"cf33f85fe0236b0f", "assay.winogrande_text"}, /* tinyBenchmarks/utils_winogrande.doc_to_text */
-    {"77c7f3fcfa5ee002", "assay.truthfulqa_mc2"},  /* truthfulqa/utils.process_results_mc2 */
-    {"c7a765ac490f68a4", "assay.wikitext"}, /* wikitext/preprocess_wikitext.process_results */
-    {"30257b56b6eb5f3a",
-     "assay.wikitext_target"}, /* wikitext/preprocess_wikitext.wikitext_detokenizer */
+{"97123351802fdf67", "assay.build_predictions_instruct"}, /* humaneval/utils.build_predictions_instruct */
+{"23d12df92e963cfa", "assay.pass_at_k"}, /* humaneval/utils.pass_at_k */
+{"5a11e73be62303ca", "assay.extract_code"}, /* mbpp/utils.build_predictions */
+{"745f999e5a3d616e", "assay.pass_at_1"}, /* mbpp/utils.pass_at_1 */
+{"495b5ca444829894", "assay.mmmlu(*)"}, /* openai-mmmlu/utils.process_abstract_algebra */
+{"07b19e921afcb7f2", "assay.hellaswag"}, /* tinyBenchmarks/utils_hellaswag.process_docs */
+{"ed27fb057fc8b779", "assay.winogrande_choice"}, /* tinyBenchmarks/utils_winogrande.doc_to_choice */
+{"156ad85415de5bc8", "assay.winogrande_target"}, /* tinyBenchmarks/utils_winogrande.doc_to_target */
+{"cf33f85fe0236b0f", "assay.winogrande_text"}, /* tinyBenchmarks/utils_winogrande.doc_to_text */
+{"77c7f3fcfa5ee002", "assay.truthfulqa_mc2"}, /* truthfulqa/utils.process_results_mc2 */
+{"c7a765ac490f68a4", "assay.wikitext"}, /* wikitext/preprocess_wikitext.process_results */
+{"30257b56b6eb5f3a", "assay.wikitext_target"}, /* wikitext/preprocess_wikitext.wikitext_detokenizer */
 {"bab14434807da6cd", "assay.gpqa"}, /* leaderboard/gpqa/utils.process_docs */
 {"8ab9063a0247b703", "assay.ifeval"}, /* ifeval/utils.process_results */
 {"56fac11b239aadc8", "assay.agg_inst_level_acc"}, /* ifeval/utils.agg_inst_level_acc */
