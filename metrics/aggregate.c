@@ -44,8 +44,8 @@ static const struct metric_info metrics[] = {
     {"rougeL_acc", AGGREGATE_MEAN, true, true},
     {"rougeL_diff", AGGREGATE_MEAN, true, false},
     {"contains", AGGREGATE_MEAN, true, true},
-    {"exact", AGGREGATE_MEAN, true, false}, /* SQuAD 2.0's, in percent */
-    {"answer_f1", AGGREGATE_MEAN, true, false},
+    {"exact", AGGREGATE_MEAN, true, false},     /* SQuAD 2.0's, in percent */
+    {"answer_f1", AGGREGATE_MEAN, true, false}, /* SQuAD 2.0's in percent, TAT-QA's in [0, 1] */
     {"HasAns_exact", AGGREGATE_MEAN, true, false},
     {"HasAns_f1", AGGREGATE_MEAN, true, false},
     {"NoAns_exact", AGGREGATE_MEAN, true, false},
@@ -56,7 +56,7 @@ static const struct metric_info metrics[] = {
     {"scale", AGGREGATE_MEAN, true, true},
     {"token_precision", AGGREGATE_MEAN, true, false},
     {"token_recall", AGGREGATE_MEAN, true, false},
-    {"token_f1", AGGREGATE_MEAN, true, false},
+    {"token_f1", AGGREGATE_MEAN, true, false}, /* like the two before, in percent */
     {"pearson", AGGREGATE_PEARSON, true, false},
     {"spearman", AGGREGATE_SPEARMAN, true, false},
     {"output_tokens", AGGREGATE_MEAN, false, false},
