@@ -1,21 +1,11 @@
 /* The local backend against lm-evaluation-harness' answers for a real small model, and against
  * itself: nothing that only concerns speed may change a bit. */
 #include "base/file.h"
-#include "base/json.h"
 #include "tests/backends/ask.h"
+#include "tests/shared.h"
 
 static const char MODEL[] = "models/stories260k-hf";
 enum { POSITION_BYTES = 2 * 5 * 4 * 8 * 4 }; /* keys and values: layers, heads, head size, float */
-
-static struct value *golden(struct arena *a, const char *name)
-{
-    const char *path = check_shared(name);
-    struct value *v = NULL;
-    struct error err;
-    if (path)
-        EXPECT_OK(json_read(a, path, &v, &err), &err);
-    return v;
-}
 
 static double number(const struct value *v, const char *key)
 {
@@ -57,7 +47,7 @@ static void scores_as_the_reference(void)
 {
     struct arena a = {0};
     const char *model = check_shared(MODEL);
-    const struct value *cases = golden(&a, "goldens/stories260k/loglikelihood.json");
+    const struct value *cases = shared_json(&a, "goldens/stories260k/loglikelihood.json");
     for (int reference = 0; model && cases && reference < 2; reference++) {
         struct asking how = {.reference = reference};
         struct response *r = ask(model, &how, &a, loglikelihood_requests(&a, cases), cases->list.n);
@@ -104,7 +94,7 @@ static void generates_as_the_reference(void)
                     {"lm_eval_until_eos", "</s>"}};
     struct arena a = {0};
     const char *model = check_shared(MODEL);
-    const struct value *cases = golden(&a, "goldens/stories260k/generate.json");
+    const struct value *cases = shared_json(&a, "goldens/stories260k/generate.json");
     for (size_t k = 0; model && cases && k < 3; k++) {
         struct asking how = {0};
         struct response *r =
@@ -169,7 +159,7 @@ static void rolls_as_the_reference(void)
 {
     struct arena a = {0};
     const char *model = check_shared(MODEL);
-    const struct value *v = golden(&a, "goldens/stories260k/rolling.json");
+    const struct value *v = shared_json(&a, "goldens/stories260k/rolling.json");
     struct request *lines = rolling_requests(&a, 20);
     if (model && v && lines) {
         struct asking how = {.n_threads = 2};
@@ -208,8 +198,8 @@ static void bits_stay_the_same(void)
     };
     struct arena a = {0};
     const char *model = check_shared(MODEL);
-    const struct value *scored = golden(&a, "goldens/stories260k/loglikelihood.json"),
-                       *made = golden(&a, "goldens/stories260k/generate.json");
+    const struct value *scored = shared_json(&a, "goldens/stories260k/loglikelihood.json"),
+                       *made = shared_json(&a, "goldens/stories260k/generate.json");
     struct request *rolled = rolling_requests(&a, 1);
     if (!model || !scored || !made || !rolled)
         return;

@@ -1,17 +1,11 @@
 /* CPython's random.Random, draw for draw, against sequences that CPython 3.11 printed. */
-#include "base/json.h"
 #include "base/pyrandom.h"
 #include "base/sha512.h"
-#include "tests/check.h"
+#include "tests/shared.h"
 
 static struct value *goldens(struct arena *a)
 {
-    struct error e = {0};
-    struct value *v = NULL;
-    const char *path = check_shared("goldens/pyrandom/pyrandom.json");
-    if (path)
-        EXPECT_OK(json_read(a, path, &v, &e), &e);
-    return v;
+    return shared_json(a, "goldens/pyrandom/pyrandom.json");
 }
 
 static size_t count(const struct value *list)

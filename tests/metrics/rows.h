@@ -3,24 +3,12 @@
 #define ASSAY_TESTS_METRICS_ROWS_H
 
 #include "base/file.h"
-#include "base/json.h"
-#include "tests/check.h"
+#include "tests/shared.h"
 
 struct rows {
     struct value **items;
     size_t n;
 };
-
-/* A JSON file of shared/, or NULL after noting the skip or the failure. */
-static inline struct value *shared_json(struct arena *a, const char *name)
-{
-    const char *path = check_shared(name);
-    struct value *v = NULL;
-    struct error err;
-    if (path)
-        EXPECT_OK(json_read(a, path, &v, &err), &err);
-    return v;
-}
 
 /* A file with one JSON value a line; false as above. */
 static inline bool rows_open(struct arena *a, const char *name, struct rows *ret)
