@@ -243,7 +243,7 @@ const char *definition_where(struct arena *a, const struct value *config,
 /* Names gathered for one key. */
 struct names {
     const char **items;
-    size_t n, cap;
+    size_t n;
 };
 
 struct scan {
@@ -290,13 +290,7 @@ static struct str scan_scalar(struct scan *s, struct str v)
 
 static void add_name(struct scan *s, struct names *names, struct str name)
 {
-    if (names->n == names->cap) {
-        const char **more = arena_array(s->a, names->cap ? 2 * names->cap : 4, sizeof *more);
-        if (names->n)
-            memcpy(more, names->items, names->n * sizeof *more);
-        names->items = more;
-        names->cap = names->cap ? 2 * names->cap : 4;
-    }
+    names->items = arena_grown(s->a, names->items, names->n, sizeof *names->items);
     names->items[names->n++] = arena_copy(s->a, name.p, name.n);
 }
 
