@@ -38,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         {.format = DATA_CSV, .delimiter = '\t', .plain = true, .columns = &column, .n_columns = 1},
         {.format = DATA_TEXT, .lines_per_row = 3},
         {.format = DATA_PAGES},
+        {.format = DATA_EXAMPLES},
     };
     char path[64];
     int fd = memfd_create("fuzz", 0);

@@ -32,6 +32,7 @@ static const char *const seeds[] = {
     "(?P<n>a+)\\s[^x-z]{,3}(?=b)|\\Z\n<\\g<n>\\1>\naa b aaa \xc3\xa9",
     "q,a,n\n\"say \"\"hi\"\"\n\",b,1\r\n,NA,2.5\n= Title =\nx\ty\n\"\"\"\"\t1\n",
     "(?i:'s|'t)|[^\\r\\n\\p{L}]?\\p{L}+|\\s+(?!\\S)\n-\nI's here  ",
+    "about\n\nQ: 1?\nA: x\r\n\r\nno\n\nQ: 2?\r\nA: so \n",
     "7cthe cat's (1.2) million, hy-\nthe cat sat on the 1,234.5% mat\nRunning "
     "\xe4\xbb\x8a\xe5\xa4\xa9 &amp; "
     "\xe2\x82\xac 12.5",
