@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "kernels/cpu/int8.h"
+#include "kernels/cpu/pack.h"
 
 enum int8_kind int8_kind(enum format f)
 {
@@ -61,12 +62,6 @@ size_t int8_panel_bytes(enum format f, int64_t K, int W)
     return (size_t)W * (scaled * scale_bytes(kind) + runs * code_bytes(kind));
 }
 
-struct packing {
-    const struct weight *w;
-    uint8_t *to;
-    size_t W, bytes; /* of a panel */
-};
-
 static void put_float(uint8_t *p, float x)
 {
     memcpy(p, &x, sizeof x);
@@ -117,14 +112,9 @@ static void pack_column(const struct packing *p, size_t panel, size_t c)
     }
 }
 
-static void pack_panel(void *arg, size_t panel, int thread)
+static void pack_columns(const struct packing *p, size_t panel, size_t n)
 {
-    (void)thread;
-    const struct packing *p = arg;
-    size_t left = (size_t)p->w->rows - panel * p->W;
-    if (left < p->W)
-        memset(p->to + panel * p->bytes, 0, p->bytes);
-    for (size_t c = 0; c < p->W && c < left; c++)
+    for (size_t c = 0; c < n; c++)
         pack_column(p, panel, c);
 }
 
@@ -132,23 +122,12 @@ enum { MOST_COLS = 131071 }; /* 128 * 128 * as many fit 32 bits */
 
 int int8_pack(struct device *dev, struct weight *w, struct error *err)
 {
-    size_t W = (size_t)dev->panel;
     if (int8_kind(w->format) == INT8_NONE || w->cols > MOST_COLS)
         return error_set(err, E_UNSUPPORTED,
                          "cannot multiply a %s weight of %lld columns with INT8 activations: the "
                          "format must have codes of 4 or 8 bits, the columns be %d at most",
                          format_info[w->format].name, (long long)w->cols, MOST_COLS);
-    if (W == 0)
-        return 0;
-    size_t n = ((size_t)w->rows + W - 1) / W,
-           bytes = int8_panel_bytes(w->format, w->cols, dev->panel);
-    void *to = bytes <= SIZE_MAX / n ? memory_take(dev, n * bytes) : NULL;
-    if (!to)
-        return error_set(
-            err, E_MEMORY, "out of memory: a %s weight of %lld rows and %lld columns needs %zu MiB",
-            format_info[w->format].name, (long long)w->rows, (long long)w->cols, (n * bytes) >> 20);
-    struct packing p = {.w = w, .to = to, .W = W, .bytes = bytes};
-    pool_run(dev->pool, n, pack_panel, &p);
-    w->packed = to;
-    return 0;
+    struct packing p = {.bytes = int8_panel_bytes(w->format, w->cols, dev->panel),
+                        .panel = pack_columns};
+    return panels_fill(dev, w, &p, err);
 }

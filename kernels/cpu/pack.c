@@ -30,12 +30,6 @@ size_t panel_bytes(enum format f, int64_t K, int W)
     return (size_t)W * (heads + runs * (size_t)(p->scales + p->codes));
 }
 
-struct packing {
-    const struct weight *w;
-    uint8_t *to;
-    size_t W, bytes; /* of a panel */
-};
-
 /* Sizes are 2 or 4 bytes and known where these are called: the copies become moves. */
 static inline void pack_column(uint8_t *to, const uint8_t *from, size_t size, size_t W, size_t K)
 {
@@ -127,7 +121,7 @@ static void pack_blocks(const struct packing *p, size_t panel, size_t columns)
         }
 }
 
-static void pack_panel(void *arg, size_t panel, int thread)
+static void fill_panel(void *arg, size_t panel, int thread)
 {
     (void)thread;
     const struct packing *p = arg;
@@ -135,28 +129,32 @@ static void pack_panel(void *arg, size_t panel, int thread)
     bool odd = p->w->format == FORMAT_BF16 && p->w->cols % 2;
     if (columns < p->W || odd)
         memset(p->to + panel * p->bytes, 0, p->bytes);
-    if (block_format[p->w->format].take_apart)
-        pack_blocks(p, panel, columns);
-    else
-        pack_floats(p, panel, columns);
+    p->panel(p, panel, columns);
+}
+
+int panels_fill(struct device *dev, struct weight *w, struct packing *p, struct error *err)
+{
+    w->packed = NULL;
+    p->w = w;
+    p->W = (size_t)dev->panel;
+    if (p->W == 0)
+        return 0;
+    size_t n = ((size_t)w->rows + p->W - 1) / p->W;
+    p->to = p->bytes <= SIZE_MAX / n ? memory_take(dev, n * p->bytes) : NULL;
+    if (!p->to)
+        return error_set(err, E_MEMORY,
+                         "out of memory: a %s weight of %lld rows and %lld columns needs %zu MiB",
+                         format_info[w->format].name, (long long)w->rows, (long long)w->cols,
+                         (n * p->bytes) >> 20);
+    pool_run(dev->pool, n, fill_panel, p);
+    w->packed = p->to;
+    return 0;
 }
 
 int panels_pack(struct device *dev, struct weight *w, struct error *err)
 {
-    size_t W = (size_t)dev->panel;
-    w->packed = NULL;
-    if (W == 0)
-        return 0;
-    size_t n = ((size_t)w->rows + W - 1) / W, bytes = panel_bytes(w->format, w->cols, dev->panel);
-    void *to = NULL;
-    if (bytes <= SIZE_MAX / n)
-        to = memory_take(dev, n * bytes);
-    if (!to)
-        return error_set(
-            err, E_MEMORY, "out of memory: a %s weight of %lld rows and %lld columns needs %zu MiB",
-            format_info[w->format].name, (long long)w->rows, (long long)w->cols, (n * bytes) >> 20);
-    struct packing p = {.w = w, .to = to, .W = W, .bytes = bytes};
-    pool_run(dev->pool, n, pack_panel, &p);
-    w->packed = to;
-    return 0;
+    bool blocks = block_format[w->format].take_apart != NULL;
+    struct packing p = {.bytes = panel_bytes(w->format, w->cols, dev->panel),
+                        .panel = blocks ? pack_blocks : pack_floats};
+    return panels_fill(dev, w, &p, err);
 }

@@ -34,7 +34,20 @@ extern const struct panel_format panel_format[FORMAT_COUNT];
 /* Bytes of a panel of W columns of K values. */
 size_t panel_bytes(enum format f, int64_t K, int W);
 
-/* Fills w->packed with panels of dev->panel columns, or leaves NULL where that is 0. */
+/* A weight on its way into panels. */
+struct packing {
+    const struct weight *w;
+    uint8_t *to;
+    size_t W, bytes; /* of a panel */
+    /* Writes the panel of W columns, of which the weight has the first n; the rest are zeros. */
+    void (*panel)(const struct packing *p, size_t panel, size_t n);
+};
+
+/* Fills w->packed by p->panel, which with p->bytes is the caller's; leaves NULL where dev->panel
+ * is 0. */
+int panels_fill(struct device *dev, struct weight *w, struct packing *p, struct error *err);
+
+/* The same with the panels described above. */
 int panels_pack(struct device *dev, struct weight *w, struct error *err);
 
 #endif
