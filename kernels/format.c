@@ -75,18 +75,29 @@ static void take_nibbles(const uint8_t *p, int half, int less, int8_t *ret)
     }
 }
 
-static void take_q8_0(const uint8_t *p, struct block_parts *ret)
+/* f16 d, then a group of codes of 8 or 4 bits. */
+static void take_int8(const uint8_t *p, int group, struct block_parts *ret)
 {
     ret->d = read_u16(p);
     ret->s[0] = 1;
-    memcpy(ret->q, p + 2, 32);
+    memcpy(ret->q, p + 2, (size_t)group);
+}
+
+static void take_int4(const uint8_t *p, int group, struct block_parts *ret)
+{
+    ret->d = read_u16(p);
+    ret->s[0] = 1;
+    take_nibbles(p + 2, group / 2, 8, ret->q);
+}
+
+static void take_q8_0(const uint8_t *p, struct block_parts *ret)
+{
+    take_int8(p, 32, ret);
 }
 
 static void take_q4_0(const uint8_t *p, struct block_parts *ret)
 {
-    ret->d = read_u16(p);
-    ret->s[0] = 1;
-    take_nibbles(p + 2, 16, 8, ret->q);
+    take_int4(p, 32, ret);
 }
 
 static void take_q4_1(const uint8_t *p, struct block_parts *ret)
@@ -170,13 +181,6 @@ static void take_q6_k(const uint8_t *p, struct block_parts *ret)
     ret->d = read_u16(p + 208);
 }
 
-static void take_int8(const uint8_t *p, int group, struct block_parts *ret)
-{
-    ret->d = read_u16(p);
-    ret->s[0] = 1;
-    memcpy(ret->q, p + 2, (size_t)group);
-}
-
 static void take_int8_64(const uint8_t *p, struct block_parts *ret)
 {
     take_int8(p, 64, ret);
@@ -185,13 +189,6 @@ static void take_int8_64(const uint8_t *p, struct block_parts *ret)
 static void take_int8_128(const uint8_t *p, struct block_parts *ret)
 {
     take_int8(p, 128, ret);
-}
-
-static void take_int4(const uint8_t *p, int group, struct block_parts *ret)
-{
-    ret->d = read_u16(p);
-    ret->s[0] = 1;
-    take_nibbles(p + 2, group / 2, 8, ret->q);
 }
 
 static void take_int4_64(const uint8_t *p, struct block_parts *ret)

@@ -46,6 +46,13 @@ static inline size_t max_size(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* The first of `left`'s even shares of at most `most` each; left > 0. */
+static inline size_t even_share(size_t left, size_t most)
+{
+    size_t shares = (left + most - 1) / most;
+    return (left + shares - 1) / shares;
+}
+
 /* Loops shorter than this many multiply-adds, or this many floats, are not worth a thread. */
 enum { SERIAL_PRODUCTS = 1 << 16, SERIAL_FLOATS = 1 << 14 };
 

@@ -288,12 +288,6 @@ struct product {
     size_t T, N, K, panel_bytes, t_part, t_parts, panels, panels_part;
 };
 
-static size_t even_share(size_t left, size_t most)
-{
-    size_t shares = (left + most - 1) / most;
-    return (left + shares - 1) / shares;
-}
-
 static struct int8_rows rows_from(const struct product *p, size_t t)
 {
     struct int8_rows r = p->x;

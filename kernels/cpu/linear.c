@@ -177,29 +177,21 @@ INLINE void multiply(const int M, const int P, const struct from *from, float *u
 
 /* ---- Panels of floats ---- */
 
-INLINE void multiply_f32(const int M, const int P, const struct tile *a, vf *sums)
+INLINE vf load_float(const enum format f, const uint8_t *panel, size_t at)
 {
-    const struct from from = rows_of(M, P, a);
-    for (size_t k = 0; k < a->K; k++) {
-        vf w[2 * PANELS];
-        UNROLL for (int v = 0; v < 2 * P; v++)
-        {
-            const uint8_t *p = from.w[v / 2];
-            w[v] = vload((const float *)(const void *)p + (a->k + k) * W + v % 2 * VL);
-        }
-        multiply(M, P, &from, a->y, k, w, sums);
-    }
+    return f == FORMAT_F16 ? vload_f16(panel + 2 * at)
+                           : vload((const float *)(const void *)panel + at);
 }
 
-INLINE void multiply_f16(const int M, const int P, const struct tile *a, vf *sums)
+INLINE void multiply_floats(const enum format f, const int M, const int P, const struct tile *a,
+                            vf *sums)
 {
     const struct from from = rows_of(M, P, a);
     for (size_t k = 0; k < a->K; k++) {
         vf w[2 * PANELS];
         UNROLL for (int v = 0; v < 2 * P; v++)
         {
-            const uint8_t *p = from.w[v / 2];
-            w[v] = vload_f16(p + ((a->k + k) * W + (size_t)(v % 2 * VL)) * 2);
+            w[v] = load_float(f, from.w[v / 2], (a->k + k) * W + (size_t)(v % 2 * VL));
         }
         multiply(M, P, &from, a->y, k, w, sums);
     }
@@ -329,10 +321,8 @@ INLINE void tile(const enum format f, const int M, const int P, const struct til
         tile_begin(M, P, a, sums);
     switch (f) {
     case FORMAT_F32:
-        multiply_f32(M, P, a, sums);
-        break;
     case FORMAT_F16:
-        multiply_f16(M, P, a, sums);
+        multiply_floats(f, M, P, a, sums);
         break;
     case FORMAT_BF16:
         multiply_bf16(M, P, a, sums);
@@ -448,13 +438,6 @@ struct product {
 };
 
 enum { WORK_FLOATS = KB * W };
-
-/* The next of `left` rows' even shares of at most `most`. */
-static size_t even_share(size_t left, size_t most)
-{
-    size_t shares = (left + most - 1) / most;
-    return (left + shares - 1) / shares;
-}
 
 static struct tile first_tile(const struct product *p)
 {

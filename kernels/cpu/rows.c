@@ -93,25 +93,6 @@ static void add_floats(float *x, const float *add, size_t n)
         x[i] += add[i];
 }
 
-/* Half the lanes as doubles. */
-INLINE vd low_lanes(vf a)
-{
-#if SIMD_BITS == 512
-    return MM(cvtps_pd)(MM(castps512_ps256)(a));
-#else
-    return MM(cvtps_pd)(MM(castps256_ps128)(a));
-#endif
-}
-
-INLINE vd high_lanes(vf a)
-{
-#if SIMD_BITS == 512
-    return MM(cvtps_pd)(MM(extractf32x8_ps)(a, 1));
-#else
-    return MM(cvtps_pd)(MM(extractf128_ps)(a, 1));
-#endif
-}
-
 static double sum_of_squares(const float *x, size_t n)
 {
     vd acc[2 * CHUNK_VECTORS];
@@ -122,7 +103,7 @@ static double sum_of_squares(const float *x, size_t n)
             size_t at = i + v * VL;
             vf a =
                 at + VL <= n ? vload(x + at) : vload_mask(x + at, first_lanes(n - min_size(n, at)));
-            vd low = low_lanes(a), high = high_lanes(a);
+            vd low = vlow(a), high = vhigh(a);
             acc[2 * v] = MM(fmadd_pd)(low, low, acc[2 * v]);
             acc[2 * v + 1] = MM(fmadd_pd)(high, high, acc[2 * v + 1]);
         }

@@ -120,15 +120,6 @@ INLINE vi vload_i(const void *p)
 #endif
 }
 
-INLINE void vstore_i(void *p, vi v)
-{
-#if SIMD_BITS == 512
-    MM(storeu_si512)(p, v);
-#else
-    MM(storeu_si256)((__m256i *)p, v);
-#endif
-}
-
 /* ---- Arithmetic ---- */
 
 INLINE vf vadd(vf a, vf b)
@@ -256,11 +247,6 @@ INLINE vi vload_u8(const void *p)
 #endif
 }
 
-INLINE vf vload_bf16(const void *p)
-{
-    return vf_of_bits(vshift_left(vload_u16(p), 16));
-}
-
 /* Exact; a NaN becomes quiet. */
 INLINE vf vload_f16(const void *p)
 {
@@ -283,17 +269,8 @@ INLINE float vmax_lanes(vf a)
     return max;
 }
 
-/* Bit i: a[i] > b[i]; a[i] == b[i]. Never of NaN. */
-INLINE unsigned vgreater(vf a, vf b)
-{
-#if SIMD_BITS == 512
-    return (unsigned)MM(cmp_ps_mask)(a, b, 30);
-#else
-    return (unsigned)MM(movemask_ps)(MM(cmp_ps)(a, b, 30));
-#endif
-}
-
-INLINE unsigned vreaches(vf a, vf b) /* a[i] >= b[i] */
+/* Bit i: a[i] >= b[i]; a[i] == b[i]. Never of NaN. */
+INLINE unsigned vreaches(vf a, vf b)
 {
 #if SIMD_BITS == 512
     return (unsigned)MM(cmp_ps_mask)(a, b, 29);
