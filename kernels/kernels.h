@@ -63,6 +63,7 @@ struct format_info {
     int block;        /* values a block; 1 for the floats */
     int block_bytes;
     bool takes_int8; /* struct weight's x_int8 may be set */
+    bool only_made;  /* what assay quantizes to; no file stores it */
 };
 extern const struct format_info format_info[FORMAT_COUNT];
 

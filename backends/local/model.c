@@ -324,8 +324,9 @@ static int check_shape(struct load *l, const struct tensor *t, int n_dims, int64
 {
     if (t->format == FORMAT_COUNT) {
         struct buf known = {0};
-        for (int f = 0; f < FORMAT_INT8; f++) /* from there on, what only quant= makes */
-            buf_printf(&known, "%s%s", f ? ", " : "", format_info[f].name);
+        for (int f = 0; f < FORMAT_COUNT; f++)
+            if (!format_info[f].only_made)
+                buf_printf(&known, "%s%s", known.n ? ", " : "", format_info[f].name);
         error_set(l->err, E_UNSUPPORTED,
                   "cannot run the model \"%s\": tensor \"%.*s\" is stored as %s, which is not "
                   "known; known: %s",
