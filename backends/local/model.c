@@ -413,6 +413,10 @@ static int foresee_quantized(struct load *l)
     for (size_t i = 0; l->quant.format != FORMAT_COUNT && i < l->c->tensors.n; i++) {
         const struct tensor *t = &l->c->tensors.items[i];
         size_t row = t->n_dims == 2 ? format_row_bytes(l->quant.format, t->shape[1]) : 0;
+        bool of_words = str_eqz(t->name, pick(l, l->family->embed)) ||
+                        str_eqz(t->name, pick(l, l->family->head));
+        if (l->quant.layers_only && of_words)
+            continue;
         if (t->format != l->quant.format && t->format != FORMAT_COUNT)
             bytes += (size_t)t->shape[0] * row;
     }
