@@ -155,6 +155,8 @@ struct kernels {
      * E_UNSUPPORTED: a shape that cannot be computed with. E_MEMORY. */
     int (*weight_pack)(struct device *dev, struct weight *w, struct error *err);
     void (*weight_free)(struct device *dev, struct weight *w);
+    /* Bytes that weight_pack takes; 0: none, and `data` is read by all. */
+    size_t (*packed_bytes)(struct device *dev, const struct weight *w);
 
     /* x[T, D] = rows `tokens` of the table [vocab, D], as float32. */
     void (*embed)(struct device *dev, float *x, const struct weight *table, const int32_t *tokens,

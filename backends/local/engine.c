@@ -9,7 +9,6 @@
 #include "backends/local/foresee.h"
 #include "backends/local/sample.h"
 #include "backends/local/waiting.h"
-#include "base/limits.h"
 
 enum { SAMPLED_ROWS = 16 }; /* rows whose logits exist at once */
 
@@ -146,9 +145,7 @@ int engine_open(const struct model *m, const struct kernels *k, const struct eng
     e->o = *o;
     e->waiting.unsorted = o->no_sharing;
     e->max_pages = pages_for(o->max_length);
-    int r = e->o.kv_bytes ? 0 : foresee(m, &e->o, limits_memory(""), err);
-    if (r == 0)
-        r = buffers_open(e, err);
+    int r = buffers_open(e, err);
     if (r == 0)
         r = kvcache_open(&e->cache, k, m->n_layers, m->n_kv_heads, m->head_size,
                          pages_for((int64_t)(e->o.kv_bytes / position_bytes(m))), err);

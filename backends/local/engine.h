@@ -17,7 +17,7 @@ struct engine;
 
 struct engine_options {
     int token_budget;  /* rows of a step */
-    size_t kv_bytes;   /* of the cache; 0: as foresee.h chooses */
+    size_t kv_bytes;   /* of the cache */
     int max_length;    /* the longest sequence */
     enum format dtype; /* activations are rounded to it between operations */
     bool no_sharing;   /* compute every prefix anew; for tests */

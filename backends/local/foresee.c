@@ -47,9 +47,11 @@ static double mib(size_t bytes)
     return (double)bytes / 0x1p20;
 }
 
-int foresee(const struct model *m, struct engine_options *o, size_t available, struct error *err)
+int foresee(const struct model *m, const struct kernels *k, struct engine_options *o,
+            size_t available, struct error *err)
 {
-    size_t working = working_bytes(m, o), fixed = m->weight_bytes + working;
+    size_t weights = model_pack_bytes(m, k), working = working_bytes(m, o);
+    size_t fixed = weights + working;
     size_t left = available > fixed ? available - fixed : 0;
     bool chosen = o->kv_bytes == 0;
     if (chosen)
@@ -61,7 +63,7 @@ int foresee(const struct model *m, struct engine_options *o, size_t available, s
         "not enough memory for the model \"%s\": %.0f MiB of weights, %.0f MiB of keys "
         "and values and %.0f MiB to work with (%d tokens at once) do not fit into the "
         "%.0f MiB that are free; %s",
-        m->files->path, mib(m->weight_bytes), mib(o->kv_bytes), mib(working), o->token_budget,
+        m->files->path, mib(weights), mib(o->kv_bytes), mib(working), o->token_budget,
         mib(available),
         left == 0 ? "quant=q8_0 behind the model makes its weights smaller, "
                     "--token-budget a step"

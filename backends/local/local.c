@@ -126,7 +126,7 @@ int backend_open(const char *text, const struct backend_options *options, struct
     if ((r = model_open(b->spec.path, &b->spec.quant, b->pool, &b->model, err)) < 0)
         goto out;
     struct engine_options eo = engine_options(b, options);
-    if ((r = foresee(b->model, &eo, limits_memory(""), err)) < 0 ||
+    if ((r = foresee(b->model, &b->kernels, &eo, limits_memory(""), err)) < 0 ||
         (r = model_pack(b->model, &b->kernels, err)) < 0 || (r = open_words(b, err)) < 0)
         goto out;
     fill_info(b);

@@ -52,6 +52,7 @@ static const struct {
     {FIELD(down), {"model.layers.%d.mlp.down_proj", "blk.%d.ffn_down"}, 'D', 'F'},
 #undef FIELD
 };
+enum { N_MATRICES = sizeof matrices / sizeof *matrices };
 
 static const struct {
     size_t field;
@@ -497,7 +498,7 @@ static int read_layer(struct load *l, int i)
             return l->err->code;
         memcpy((char *)layer + norms[k].field, &v, sizeof v);
     }
-    for (size_t k = 0; k < sizeof matrices / sizeof *matrices; k++) {
+    for (size_t k = 0; k < N_MATRICES; k++) {
         const struct tensor *t = need_tensor(l, layer_name(l, matrices[k].name, i, ".weight"));
         int64_t rows = size_of(l->m, matrices[k].rows), cols = size_of(l->m, matrices[k].cols);
         struct weight *w = (struct weight *)(void *)((char *)layer + matrices[k].weight);
@@ -576,19 +577,31 @@ int model_open(const char *path, const struct quantization *quant, struct pool *
 
 /* ---- packing ---- */
 
-/* Whether the model made the rows itself; they then go, unless they are the embedding's. */
-static bool drop_owned(struct model *m, struct weight *w)
+static struct weight *layer_matrix(const struct model *m, int layer, size_t i)
+{
+    return (struct weight *)(void *)((char *)&m->layers[layer] + matrices[i].weight);
+}
+
+/* Which of the owned rows are the weight's; SIZE_MAX: they are in the file. */
+static size_t owned_index(const struct model *m, const struct weight *w)
 {
     for (size_t i = 0; i < m->owned.n; i++)
-        if (m->owned.items[i] == w->data) {
-            if (w->data != m->embed.data) {
-                free(m->owned.items[i]);
-                m->owned.items[i] = m->owned.items[--m->owned.n];
-                w->data = NULL;
-            }
-            return true;
-        }
-    return false;
+        if (m->owned.items[i] == w->data)
+            return i;
+    return SIZE_MAX;
+}
+
+/* Rows that the model made itself go, unless they are the embedding's; the file's are forgotten. */
+static void drop_rows(struct model *m, struct weight *w)
+{
+    size_t i = owned_index(m, w);
+    if (i == SIZE_MAX) {
+        forget_pages(w);
+    } else if (w->data != m->embed.data) {
+        free(m->owned.items[i]);
+        m->owned.items[i] = m->owned.items[--m->owned.n];
+        w->data = NULL;
+    }
 }
 
 static int pack(struct model *m, struct weight *w, const struct kernels *k, struct error *err)
@@ -596,8 +609,8 @@ static int pack(struct model *m, struct weight *w, const struct kernels *k, stru
     int r = k->weight_pack(k->dev, w, err);
     if (r < 0)
         return error_prefix(err, "cannot run the model \"%s\": ", m->files->path);
-    if (w->packed && !drop_owned(m, w))
-        forget_pages(w);
+    if (w->packed)
+        drop_rows(m, w);
     return 0;
 }
 
@@ -605,11 +618,36 @@ int model_pack(struct model *m, const struct kernels *k, struct error *err)
 {
     int r = pack(m, &m->head, k, err);
     for (int i = 0; i < m->n_layers; i++)
-        for (size_t j = 0; j < sizeof matrices / sizeof *matrices && r == 0; j++) {
-            char *layer = (char *)&m->layers[i];
-            r = pack(m, (struct weight *)(void *)(layer + matrices[j].weight), k, err);
-        }
+        for (size_t j = 0; j < N_MATRICES && r == 0; j++)
+            r = pack(m, layer_matrix(m, i, j), k, err);
     return r;
+}
+
+/* Bytes that a weight will take and does not yet, and those that it lets go. */
+struct change {
+    size_t more, less;
+};
+
+static void add_change(const struct model *m, const struct weight *w, const struct kernels *k,
+                       struct change *c)
+{
+    size_t packed = k->packed_bytes(k->dev, w);
+    size_t rows = (size_t)w->rows * format_row_bytes(w->format, w->cols);
+    bool owned = owned_index(m, w) != SIZE_MAX, kept = w->data == m->embed.data;
+    c->more += packed ? packed : owned || kept ? 0 : rows;
+    c->less += packed && owned && !kept ? rows : 0;
+}
+
+size_t model_pack_bytes(const struct model *m, const struct kernels *k)
+{
+    struct change c = {0};
+    if (owned_index(m, &m->embed) == SIZE_MAX)
+        c.more = (size_t)m->embed.rows * format_row_bytes(m->embed.format, m->embed.cols);
+    add_change(m, &m->head, k, &c);
+    for (int i = 0; i < m->n_layers; i++)
+        for (size_t j = 0; j < N_MATRICES; j++)
+            add_change(m, layer_matrix(m, i, j), k, &c);
+    return c.more > c.less ? c.more - c.less : 0;
 }
 
 void model_close(struct model *m)

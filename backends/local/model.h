@@ -60,4 +60,8 @@ void model_close(struct model *m);
  * embedding is still read from the file. E_MEMORY; E_UNSUPPORTED: no shape to compute with. */
 int model_pack(struct model *m, const struct kernels *k, struct error *err);
 
+/* Bytes that the weights will take beyond what the model holds now: what packing takes for `k`,
+ * less what it lets go, and what stays in the file. */
+size_t model_pack_bytes(const struct model *m, const struct kernels *k);
+
 #endif

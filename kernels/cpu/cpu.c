@@ -137,6 +137,15 @@ static int weight_pack(struct device *dev, struct weight *w, struct error *err)
     return w->x_int8 ? int8_pack(dev, w, err) : panels_pack(dev, w, err);
 }
 
+static size_t packed_bytes(struct device *dev, const struct weight *w)
+{
+    int W = dev->panel;
+    if (W == 0)
+        return 0;
+    size_t n = (size_t)((w->rows + W - 1) / W);
+    return n * (w->x_int8 ? int8_panel_bytes : panel_bytes)(w->format, w->cols, W);
+}
+
 static void weight_free(struct device *dev, struct weight *w)
 {
     memory_give(dev, w->packed);
@@ -162,6 +171,7 @@ struct kernels kernels_cpu(unsigned features, struct pool *pool)
         .to_host = copy,
         .weight_pack = weight_pack,
         .weight_free = weight_free,
+        .packed_bytes = packed_bytes,
         .close = close_device,
     };
     k.dev = mem_alloc(1, sizeof *k.dev);

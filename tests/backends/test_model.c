@@ -712,12 +712,13 @@ static void cache_fits_the_memory(void)
     struct arena a = {0};
     struct error err;
     struct pool *pool = pool_new(1);
+    struct kernels k = kernels_cpu(UINT_MAX, pool);
     struct model *m = NULL;
     const char *path = make(&a, &(struct tiny_model){.kind = "gguf-f16"});
     EXPECT_OK(model_open(path, NULL, pool, &m, &err), &err);
     for (size_t i = 0; m && i < sizeof cases / sizeof *cases; i++) {
         struct engine_options o = {.token_budget = 256, .max_length = 1 << 14, .pool = pool};
-        int r = foresee(m, &o, cases[i].available, &err);
+        int r = foresee(m, &k, &o, cases[i].available, &err);
         if (cases[i].words) {
             EXPECT_ERROR(r, &err, E_MEMORY, cases[i].words);
             continue;
@@ -729,6 +730,36 @@ static void cache_fits_the_memory(void)
             EXPECT(o.kv_bytes >= 1024 * POSITION_BYTES && o.kv_bytes < 8192 * POSITION_BYTES);
     }
     model_close(m);
+    k.close(k.dev);
+    pool_free(pool);
+    arena_free(&a);
+}
+
+/* Weights that quant= made are in memory already and go as they are packed: they do not count
+ * twice. */
+static void packing_is_foreseen(void)
+{
+    static const struct quantization q8_0 = {.format = FORMAT_Q8_0};
+    struct arena a = {0};
+    struct error err;
+    struct pool *pool = pool_new(1);
+    struct kernels scalar = kernels_cpu(0, pool), fast = kernels_cpu(UINT_MAX, pool);
+    const char *path = make(&a, &(struct tiny_model){.kind = "gguf-f32"});
+    for (int quantized = 0; quantized < 2; quantized++) {
+        struct model *m = NULL;
+        EXPECT_OK(model_open(path, quantized ? &q8_0 : NULL, pool, &m, &err), &err);
+        if (!m)
+            continue;
+        size_t file = quantized ? 0 : m->weight_bytes, packed = model_pack_bytes(m, &fast);
+        EXPECT_INT(model_pack_bytes(m, &scalar), file);
+        if (quantized)
+            EXPECT(packed <= m->weight_bytes / 2);
+        else
+            EXPECT(packed >= m->weight_bytes);
+        model_close(m);
+    }
+    scalar.close(scalar.dev);
+    fast.close(fast.dev);
     pool_free(pool);
     arena_free(&a);
 }
@@ -762,4 +793,5 @@ CHECK_MAIN({"formats_agree_with_transformers", formats_agree_with_transformers},
            {"damaged_at_any_byte", damaged_at_any_byte},
            {"tokenizer_of_another_model", tokenizer_of_another_model},
            {"memory_is_foreseen", memory_is_foreseen},
-           {"cache_fits_the_memory", cache_fits_the_memory}, {"clean_up", clean_up})
+           {"cache_fits_the_memory", cache_fits_the_memory},
+           {"packing_is_foreseen", packing_is_foreseen}, {"clean_up", clean_up})
