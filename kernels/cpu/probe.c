@@ -9,9 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/arena.h"
-
-enum { PARTS = 16, LOOPS = 5000, CHAINS = 12, RUNS = 2000, READ_BYTES = 256 << 20 };
+/* Each thread gets the same number of parts: a remainder would let most of them wait. */
+enum { PARTS_A_THREAD = 8, LOOPS = 5000, CHAINS = 12, RUNS = 2000, READ_BYTES = 256 << 20 };
 
 static double seconds(clockid_t clock)
 {
@@ -74,22 +73,29 @@ PROBE(int8_ymm, INT8_YMM)
 static double arithmetic(struct pool *pool, clockid_t clock,
                          void (*f)(void *arg, size_t part, int thread), double ops)
 {
+    size_t parts = PARTS_A_THREAD * (size_t)pool_size(pool);
     double best = 0;
     for (int i = 0; i < RUNS; i++) {
         double start = seconds(clock);
-        pool_run(pool, PARTS, f, NULL);
-        double rate = ops * CHAINS * LOOPS * PARTS / (seconds(clock) - start);
+        pool_run(pool, parts, f, NULL);
+        double rate = ops * CHAINS * LOOPS * (double)parts / (seconds(clock) - start);
         best = rate > best ? rate : best;
     }
     return best;
 }
 
+struct memory {
+    const uint64_t *p;
+    size_t n; /* numbers of a part, a multiple of 16 */
+};
+
 static void read_part(void *arg, size_t part, int thread)
 {
     (void)thread;
-    const uint64_t *p = (const uint64_t *)arg + part * (READ_BYTES / PARTS / sizeof *p);
+    const struct memory *m = arg;
+    const uint64_t *p = m->p + part * m->n;
     uint64_t sum[16] = {0};
-    for (size_t i = 0; i < READ_BYTES / PARTS / sizeof *p; i += 16)
+    for (size_t i = 0; i < m->n; i += 16)
         for (size_t j = 0; j < 16; j++)
             sum[j] ^= p[i + j];
     for (size_t j = 0; j < 16; j++)
@@ -105,11 +111,13 @@ static double reading(struct pool *pool, clockid_t clock)
     madvise(p, READ_BYTES, MADV_HUGEPAGE);
 #endif
     memset(p, 1, READ_BYTES);
-    double best = 0;
+    size_t parts = PARTS_A_THREAD * (size_t)pool_size(pool);
+    struct memory m = {(const uint64_t *)(void *)p, READ_BYTES / parts / 128 * 16};
+    double best = 0, bytes = (double)(parts * m.n * sizeof *m.p);
     for (int i = 0; i < 12; i++) {
         double start = seconds(clock);
-        pool_run(pool, PARTS, read_part, p);
-        double rate = READ_BYTES / (seconds(clock) - start);
+        pool_run(pool, parts, read_part, &m);
+        double rate = bytes / (seconds(clock) - start);
         best = rate > best ? rate : best;
     }
     free(p);
