@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "backends/local/foresee.h"
 #include "base/arena.h"
+#include "base/philox.h"
 
 static double seconds_now(void)
 {
@@ -36,19 +38,17 @@ static struct cost cost_of(const struct model *m)
     }
     add_weight(&m->head, &c.head_flops, &c.head_bytes);
     c.kv_flops = 4.0 * m->n_layers * m->n_heads * m->head_size;
-    c.kv_bytes = 2.0 * sizeof(float) * m->n_layers * m->n_kv_heads * m->head_size;
+    c.kv_bytes = (double)position_bytes(m);
     return c;
 }
 
 /* Random ids; each sequence and each turn begins with another. */
-static void fill_tokens(int32_t *ids, int n, int vocab, uint64_t seed)
+static void fill_tokens(int32_t *ids, int n, int vocab, uint64_t turn, int sequence)
 {
-    uint64_t x = seed * 0x9e3779b97f4a7c15u + 1;
     for (int i = 0; i < n; i++) {
-        x ^= x >> 12;
-        x ^= x << 25;
-        x ^= x >> 27;
-        ids[i] = (int32_t)(x * 0x2545f4914f6cdd1du % (uint64_t)vocab);
+        uint32_t bits[4];
+        philox((uint32_t[4]){(uint32_t)i, (uint32_t)sequence}, turn, bits);
+        ids[i] = (int32_t)(bits[0] % (uint32_t)vocab);
     }
 }
 
@@ -121,7 +121,7 @@ int speed_measure(struct engine *e, const struct model *m, const struct backend_
                                       .n_scored = load->n_new ? 0 : 1,
                                       .max_new = load->n_new,
                                       .wants_more = always};
-        fill_tokens(jobs[i].tokens, n, m->vocab, turn * 1000003 + (uint64_t)i);
+        fill_tokens(jobs[i].tokens, n, m->vocab, turn, i);
         r = engine_check(e, &jobs[i], err);
     }
     for (int i = 0; i < load->batch && r == 0; i++)
