@@ -1,8 +1,8 @@
 /* backend.h: who answers requests.
  *
  * A backend is opened from a spec string, MODEL[,key=value...], takes requests and hands back
- * responses in whatever order they are done. This issue's backend is `local`: a model file run by
- * our own engine. A response never depends on what else is in flight.
+ * responses in whatever order they are done. The one there is is `local`: a model file run by our
+ * own engine. A response never depends on what else is in flight.
  *
  *     backend_open -> backend_prepare, backend_ask ... backend_poll ... -> backend_close
  *
@@ -17,10 +17,11 @@
 
 struct backend;
 
-/* The spec, taken apart. Keys of the local backend: dtype (f32 [default], bf16, f16: what
- * activations are rounded to between operations), quant (re-quantize the matrices, the embedding
- * included, at load: q8_0, or none [default]), max_length (context in tokens), name (label in
- * tables). */
+/* Beside the spec, whose keys for the local backend are: dtype (f32 [default], bf16, f16: what
+ * activations are rounded to between operations), quant (quantize the matrices at load: q8_0, the
+ * embedding included; w8a8-int, w8a16, w4a16, the layers' only; none [default]) with group_size
+ * (32, 64, 128) and act (int8: what the layers' matrices multiply), max_length (context in tokens),
+ * name (label in tables). */
 struct backend_options {
     int n_threads;     /* 0: the cores this process may use */
     unsigned features; /* CPU features to use; UINT_MAX: all that the machine has */

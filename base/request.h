@@ -47,8 +47,9 @@ struct request {
     int n_until;
     int max_gen_toks;         /* GENERATE_UNTIL: at most so many new tokens */
     struct sampling sampling; /* GENERATE_UNTIL */
-    int n_top;                /* LOGLIKELIHOOD*: each scored token by itself, and the n_top (up to
-                                 REQUEST_TOP_MOST)                most probable ones in its place; 0: neither */
+    /* LOGLIKELIHOOD*: each scored token by itself, and the n_top (up to REQUEST_TOP_MOST) most
+     * probable ones in its place; 0: neither. */
+    int n_top;
 };
 
 enum finish_reason {

@@ -32,10 +32,9 @@
  *   Q5_0  f16 d, 5 bits:         w = d * (q - 16)
  *   Q5_1  f16 d, f16 m, 5 bits:  w = d * q + m
  * The formats that assay quantizes to by compressed-tensors' symmetric rule, to the nearest code
- * (rtn): w = d * q, d = max|w| / 127.5 (INT4: 7.5) as f16, q = w / d rounded to even, in -128 ..
- * 127
- * (-8 .. 7); INT8 has one d a row, repeated each 32 values, INT8_G64 and so on one a group of 64.
- */
+ * (rtn): w = d * q, d = max|w| / 127.5 (INT4: 7.5) as f16, q = w / d rounded to even, in
+ * -128 .. 127 (-8 .. 7). INT8 has one d a row, repeated each 32 values; INT8_G64 and so on have one
+ * for each group of 64. */
 enum format {
     FORMAT_F32,
     FORMAT_F16,
@@ -132,8 +131,7 @@ struct token_logprob {
 
 /* One of the most probable tokens of a row. */
 struct top_token {
-    int32_t
-        token; /* -1, with a logprob of NaN: the row has no further token (but of a NaN logit) */
+    int32_t token; /* -1, with a logprob of NaN: no further token has a logit that is a number */
     double logprob;
 };
 enum { TOP_TOKENS = 64 }; /* as many can be asked for */

@@ -3,8 +3,8 @@
  * A weight with x_int8 set multiplies activations that are quantized per token as they come, by
  * compressed-tensors' symmetric INT8 rule (dynamic, strategy "token"):
  *
- *     scale = max|x| / 127.5, or 2^-23 where that is 0;  q = x / scale, rounded to even, in -128 ..
- * 127
+ *     scale = max|x| / 127.5, or 2^-23 where that is 0
+ *     q     = x / scale, rounded to even, in -128 .. 127
  *
  * A token that has a NaN or an infinity answers NaN. With the codes c of a run of 32 k (INT8: of
  * the whole row), its scale d, and what the format takes off (8 of nibbles) or adds (m of Q4_1,

@@ -13,9 +13,8 @@
  *                  [W] f16 d, [W] f16 m        Q4_1, Q5_1
  *                  [W] u8 s, [W] u8 o          Q4_K, Q5_K
  *                  [2][W] i8 s                 Q6_K: of k 0 .. 15 and 16 .. 31
- *       codes      [4][W] words of 8 nibbles   Q4: nibble j of word i is k = 4 j + i; Q4_0's and
- *                              INT4's are q
- *                                              before 8 is taken off
+ *       codes      [4][W] words of 8 nibbles   Q4, INT4: nibble j of word i is k = 4 j + i; of
+ *                                              Q4_0 and INT4 before 8 is taken off
  *                  [32][W] bytes               the others, signed: Q5_0 and Q6_K after 16 or 32 is
  *                                              taken off
  */
