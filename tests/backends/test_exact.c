@@ -6,6 +6,7 @@
 
 #include "backends/local/engine.h"
 #include "backends/local/foresee.h"
+#include "backends/local/waiting.h"
 #include "tests/check.h"
 #include "tests/kernels/operands.h"
 
@@ -262,11 +263,6 @@ static void scalar_kernels(void)
     check_format(FORMAT_F32, 0, 2);
 }
 
-static int inputs(const struct engine_job *j)
-{
-    return j->n_scored ? j->n_tokens - 1 : j->n_tokens;
-}
-
 /* Tokens that no job before has behind the same beginning. */
 static int64_t tree_size(const struct engine_job *jobs, int n)
 {
@@ -275,12 +271,12 @@ static int64_t tree_size(const struct engine_job *jobs, int n)
         int most = 0;
         for (int k = 0; k < i; k++) {
             int same = 0;
-            while (same < inputs(&jobs[i]) && same < inputs(&jobs[k]) &&
+            while (same < job_inputs(&jobs[i]) && same < job_inputs(&jobs[k]) &&
                    jobs[i].tokens[same] == jobs[k].tokens[same])
                 same++;
             most = same > most ? same : most;
         }
-        size += inputs(&jobs[i]) - most;
+        size += job_inputs(&jobs[i]) - most;
     }
     return size;
 }
@@ -299,7 +295,7 @@ static void each_token_once(void)
             jobs[n++] = jobs[i];
     int64_t tree = tree_size(jobs, n), all = 0;
     for (int i = 0; i < n; i++)
-        all += inputs(&jobs[i]);
+        all += job_inputs(&jobs[i]);
     EXPECT(tree < all / 2);
     struct pool *pool = pool_new(1);
     struct kernels k = kernels_cpu(UINT32_MAX, pool);
