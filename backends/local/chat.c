@@ -32,7 +32,7 @@ static struct value *without_system(struct arena *a, const struct value *message
 /* transformers' continue_final_message: the last message is rendered with this behind it, and the
  * text is cut there. White space at the message's end stays where the template keeps it: a template
  * that trims takes the tag's own space too. */
-static const struct str final_tag = {"CONTINUE_FINAL_MESSAGE_TAG ", 27};
+static const struct str final_tag = STR("CONTINUE_FINAL_MESSAGE_TAG ");
 
 static const struct value *with_tag(struct arena *a, const struct value *messages)
 {
