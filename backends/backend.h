@@ -125,7 +125,7 @@ int backend_speed(struct backend *b, const struct backend_load *load, int repeat
                   struct backend_speed *ret, struct error *err);
 
 /* What the machine could do at best with the threads of this backend, by the same units; `flops`
- * for the arithmetic of the model's dtype. */
+ * for the arithmetic of the model's dtype, or of the whole numbers that act=int8 multiplies. */
 struct backend_speed backend_peak(struct backend *b);
 
 #endif

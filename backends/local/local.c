@@ -376,6 +376,8 @@ int backend_speed(struct backend *b, const struct backend_load *load, int repeat
 struct backend_speed backend_peak(struct backend *b)
 {
     struct peaks p = probe_peaks(b->pool, CLOCK_MONOTONIC);
-    bool bf16 = b->spec.dtype == FORMAT_BF16 && p.bf16 > 0;
-    return (struct backend_speed){.flops = bf16 ? p.bf16 : p.f32, .bytes = p.bytes};
+    double flops = b->spec.quant.int8_activations ? p.int8
+                   : b->spec.dtype == FORMAT_BF16 ? p.bf16
+                                                  : 0;
+    return (struct backend_speed){.flops = flops > 0 ? flops : p.f32, .bytes = p.bytes};
 }
