@@ -11,12 +11,14 @@ import sys
 import tempfile
 import time
 
-GENERATE = """task: sums
+COMMON = """task: NAME
 dataset_path: json
 dataset_kwargs: {data_files: {test: data/sums.jsonl}}
 test_split: test
-output_type: generate_until
 doc_to_text: "Question: {{question}}\\nAnswer:"
+metadata: {version: VERSION}
+"""
+GENERATE = COMMON.replace("NAME", "sums") + """output_type: generate_until
 doc_to_target: "{{answer}}"
 generation_kwargs: {until: ["\\n\\n"], max_gen_toks: 128}
 filter_list:
@@ -26,18 +28,11 @@ filter_list:
       - {function: take_first}
 metric_list:
   - {metric: exact_match, aggregation: mean, higher_is_better: true, ignore_case: true}
-metadata: {version: VERSION}
 """
-CHOICES = """task: picks
-dataset_path: json
-dataset_kwargs: {data_files: {test: data/sums.jsonl}}
-test_split: test
-output_type: multiple_choice
-doc_to_text: "Question: {{question}}\\nAnswer:"
+CHOICES = COMMON.replace("NAME", "picks") + """output_type: multiple_choice
 doc_to_choice: "{{choices}}"
 doc_to_target: "{{right}}"
 metric_list: [METRICS]
-metadata: {version: VERSION}
 """
 
 
