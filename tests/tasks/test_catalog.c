@@ -197,6 +197,30 @@ static void rejects_bad_files(void)
     }
 }
 
+/* lm-evaluation-harness' name of the group and the leaderboard's. */
+static void one_leaderboard_under_two_names(void)
+{
+    static const char *const names[] = {"leaderboard", "openllm_v2"};
+    struct catalog *c[2] = {open_catalog(NULL), open_catalog(NULL)};
+    struct selection s[2];
+    for (int k = 0; k < 2; k++)
+        EXPECT_OK(catalog_select(c[k], &names[k], 1, &s[k], &err), &err);
+    EXPECT_INT(s[0].n, s[1].n);
+    EXPECT_Z(s[0].refs[0].name, "leaderboard");
+    EXPECT_Z(s[1].refs[0].name, "openllm_v2");
+    for (int i = 1; i < s[0].n && s[0].n == s[1].n; i++)
+        EXPECT_Z(s[0].refs[i].name, s[1].refs[i].name);
+    const struct group_term *x = s[0].refs[0].terms, *y = s[1].refs[0].terms;
+    EXPECT_INT(s[0].refs[0].n_terms, 40);
+    EXPECT_INT(s[1].refs[0].n_terms, 40);
+    for (int i = 0; i < 40 && i < s[0].refs[0].n_terms && i < s[1].refs[0].n_terms; i++) {
+        EXPECT_Z(x[i].task, y[i].task);
+        EXPECT_Z(x[i].metric, y[i].metric);
+        EXPECT_NEAR(x[i].baseline, y[i].baseline, 0);
+    }
+    catalog_close(c[0]), catalog_close(c[1]);
+}
+
 static void stops_at_groups_in_circles(void)
 {
     folder_write("circle/a.yaml", STR("group: a\ntask: [b]\n"));
@@ -240,5 +264,6 @@ CHECK_MAIN({"built-in tasks", finds_built_in_tasks}, {"groups", builds_groups},
            {"names that do not exist", offers_the_nearest_name},
            {"include", includes_and_overrides}, {"group files", reads_group_files},
            {"folders override", later_folders_override}, {"bad files", rejects_bad_files},
+           {"one leaderboard", one_leaderboard_under_two_names},
            {"groups in circles", stops_at_groups_in_circles},
            {"what multiplies", stops_at_what_multiplies})
