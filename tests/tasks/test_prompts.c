@@ -522,6 +522,38 @@ static void says_what_is_wrong(void)
     close_task(&t);
 }
 
+/* MMLU-Pro's file holds all categories; a task asks, and shows as examples, those of its own. */
+static void keeps_its_own_category(void)
+{
+    static const char *const categories[] = {"biology", "computer science", "law"};
+    struct buf rows = {0};
+    for (int i = 0; i < 24; i++)
+        buf_printf(&rows,
+                   "{\"question\": \"Q%d?\", \"options\": [\"a\", \"b\"], \"answer\": \"A\", "
+                   "\"cot_content\": \"A: Let's think step by step. So.\", \"category\": \"%s\"}\n",
+                   i, categories[i % 3]);
+    folder_write("mmlu_pro/test.jsonl", buf_view(&rows));
+    folder_write("mmlu_pro/validation.jsonl", buf_view(&rows));
+    buf_free(&rows);
+    const char *dir = folder;
+    struct task_options o = defaults();
+    struct opened t;
+    o.data_dirs = &dir;
+    o.n_data_dirs = 1;
+    EXPECT_OK(open_task("mmlu_pro_computer_science", &o, &t), &err);
+    EXPECT_INT(task_info(t.task)->n_docs, 8);
+    struct asked q = {0};
+    EXPECT_OK(task_ask(t.task, &arena, 7, &q, &err), &err);
+    struct str context = q.requests[0].context;
+    EXPECT(str_find(context, STR("Q22?\nOptions:\nA. a\n"), 0) != SIZE_MAX);
+    EXPECT(str_find(context, STR("Q1?\n"), 0) != SIZE_MAX);
+    EXPECT(str_find(context, STR("Q0?\n"), 0) == SIZE_MAX);
+    close_task(&t);
+    EXPECT_ERROR(open_task("mmlu_pro_physics", &o, &t), &err, E_INPUT,
+                 "none of the 24 rows has \"physics\" in its field \"category\"");
+    close_task(&t);
+}
+
 CHECK_MAIN({"prompts of the reference", asks_as_the_reference_does},
            {"prompts of the reference on our rows", asks_of_our_rows_as_the_reference_does},
            {"prompts", builds_prompts},
@@ -529,4 +561,5 @@ CHECK_MAIN({"prompts of the reference", asks_as_the_reference_does},
            {"limit", limits_documents}, {"few-shot draws", draws_do_not_depend_on_what_was_asked},
            {"damaged documents", damage_stays_where_it_is}, {"threads", scores_while_it_asks},
            {"identities", identities_follow_what_matters},
-           {"splits that stand in", stands_in_for_missing_splits}, {"errors", says_what_is_wrong})
+           {"splits that stand in", stands_in_for_missing_splits},
+           {"categories", keeps_its_own_category}, {"errors", says_what_is_wrong})
