@@ -34,7 +34,6 @@ static int collect_leaf(struct arena *a, struct store *s, const struct plan *p, 
             .depth = depth_of(p, i),
             .num_fewshot = e->info->num_fewshot,
             .line = lines[k],
-            .pooled_stderr = lines[k].stderr_,
         };
     return 0;
 }
@@ -58,28 +57,10 @@ static const struct score_entry *leaf_entry(const struct score_list *leaves, con
     return NULL;
 }
 
-static void add_group_line(struct arena *a, const struct plan *p, int group,
-                           const struct group_metric *g, const char *filter,
-                           const struct score_list *leaves, struct score_list *ret)
+static void add_group_entry(const struct plan *p, int group, const char *metric, const char *filter,
+                            int num_fewshot, struct aggregate score, struct score_list *ret)
 {
     const struct task_ref *ref = p->items[group].ref;
-    const char *metric = g->metric;
-    struct aggregate *parts = arena_array(a, (size_t)p->n, sizeof *parts);
-    int n = 0, shots = -2;
-    int64_t n_docs = 0;
-    for (int i = 0; i < p->n; i++) {
-        if (p->items[i].ref->is_group || !task_ref_below(p->items[0].ref, i, group))
-            continue;
-        const struct score_entry *e = leaf_entry(leaves, p->items[i].info->name, metric, filter);
-        if (!e || e->line.n == 0)
-            continue;
-        parts[n++] = (struct aggregate){e->line.value, e->line.stderr_, e->line.n};
-        n_docs += e->line.n;
-        shots = shots == -2 || shots == e->num_fewshot ? e->num_fewshot : -1;
-    }
-    if (n == 0)
-        return;
-    struct aggregate sum = metric_group(parts, n, g->weight_by_size, false);
     *ARRAY_PUSH(ret) = (struct score_entry){
         .task = ref->name,
         .alias = ref->alias ? ref->alias : ref->name,
@@ -88,10 +69,30 @@ static void add_group_line(struct arena *a, const struct plan *p, int group,
         .metric = metric,
         .depth = depth_of(p, group),
         .is_group = true,
-        .num_fewshot = shots,
-        .line = {metric, filter, sum.value, sum.stderr_, n_docs},
-        .pooled_stderr = metric_group(parts, n, g->weight_by_size, true).stderr_,
+        .num_fewshot = num_fewshot,
+        .line = {metric, filter, score.value, score.stderr_, score.n},
     };
+}
+
+static void add_group_line(struct arena *a, const struct plan *p, int group,
+                           const struct group_metric *g, const char *filter,
+                           const struct score_list *leaves, struct score_list *ret)
+{
+    struct aggregate *parts = arena_array(a, (size_t)p->n, sizeof *parts);
+    int n = 0, shots = -2;
+    for (int i = 0; i < p->n; i++) {
+        if (p->items[i].ref->is_group || !task_ref_below(p->items[0].ref, i, group))
+            continue;
+        const struct score_entry *e = leaf_entry(leaves, p->items[i].info->name, g->metric, filter);
+        if (!e || e->line.n == 0)
+            continue;
+        parts[n++] = (struct aggregate){e->line.value, e->line.stderr_, e->line.n};
+        shots = shots == -2 || shots == e->num_fewshot ? e->num_fewshot : -1;
+    }
+    if (n == 0)
+        return;
+    struct aggregate sum = metric_group(parts, n, g->weight_by_size, false);
+    add_group_entry(p, group, g->metric, filter, shots, sum, ret);
 }
 
 /* Only where all of its terms are there. */
@@ -109,18 +110,7 @@ static void add_leaderboard_mean(struct arena *a, const struct plan *p, int grou
                                       e->line.stderr_, e->line.n,   t->by_size};
     }
     struct aggregate mean = metric_leaderboard_mean(terms, ref->n_terms);
-    *ARRAY_PUSH(ret) = (struct score_entry){
-        .task = ref->name,
-        .alias = ref->alias ? ref->alias : ref->name,
-        .version = "",
-        .filter = "none",
-        .metric = "leaderboard_mean",
-        .depth = depth_of(p, group),
-        .is_group = true,
-        .num_fewshot = -1,
-        .line = {"leaderboard_mean", "none", mean.value, mean.stderr_, mean.n},
-        .pooled_stderr = mean.stderr_,
-    };
+    add_group_entry(p, group, "leaderboard_mean", "none", -1, mean, ret);
 }
 
 static void collect_group(struct arena *a, const struct plan *p, int group,
@@ -144,16 +134,7 @@ static void collect_group(struct arena *a, const struct plan *p, int group,
     if (ref->n_terms)
         add_leaderboard_mean(a, p, group, leaves, ret);
     if (ret->n == before) /* a heading over its members */
-        *ARRAY_PUSH(ret) = (struct score_entry){
-            .task = ref->name,
-            .alias = ref->alias ? ref->alias : ref->name,
-            .version = "",
-            .filter = "",
-            .metric = "",
-            .depth = depth_of(p, group),
-            .is_group = true,
-            .num_fewshot = -1,
-        };
+        add_group_entry(p, group, "", "", -1, (struct aggregate){0}, ret);
 }
 
 int scores_collect(struct arena *a, struct store *s, const struct plan *p, struct score_list *ret,

@@ -11,7 +11,6 @@ struct score_entry {
     bool is_group;
     int num_fewshot; /* -1: a group whose members differ */
     struct score_line line;
-    double pooled_stderr; /* a group's by lm-evaluation-harness' formula; else as line.stderr_ */
 };
 
 struct score_list {
