@@ -39,8 +39,9 @@ static void score_all(struct arena *a, struct engine *e, struct answer *to)
         jobs[i] = (struct engine_job){.tokens = tokens, .n_tokens = place + 2, .n_scored = 1};
         engine_submit(e, &jobs[i]);
     }
-    while (!engine_idle(e))
-        engine_step(e, nothing, NULL, &err);
+    while (!engine_idle(e) && engine_step(e, nothing, NULL, &err) >= 0)
+        ;
+    EXPECT(engine_idle(e));
     for (int i = 0; i < n * V; i++)
         to->full[i] = jobs[i].logprob;
 }
@@ -61,7 +62,8 @@ static void ask_model(struct arena *a, const char *kind, struct answer answers[N
     struct response *r = ask(path, &how, a, q, N_DOCS);
     struct pool *pool = pool_new(1);
     struct kernels k = kernels_cpu(cpu_features(), pool);
-    struct engine_options o = {.token_budget = 64, .max_length = 128, .pool = pool};
+    struct engine_options o = {
+        .token_budget = 64, .kv_bytes = 4 << 20, .max_length = 128, .pool = pool};
     struct model *m = NULL;
     struct engine *e = NULL;
     EXPECT_OK(model_open(path, NULL, pool, &m, &err), &err);
