@@ -14,7 +14,7 @@ check() { # check NAME COMMAND...
     shift
     if "$@"; then echo "ok - $name"; else echo "not ok - $name" && failed_checks=$((failed_checks + 1)); fi
 }
-formatted() { git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror; }
+formatted() { git ls-files '*.c' '*.h' '*.cc' '*.cu' | xargs clang-format --dry-run -Werror; }
 [ ! -e .git ] || check "clang-format" formatted
 [ ! -x ../shared/tools/floors ] || check "floors" ../shared/tools/floors
 
@@ -22,12 +22,19 @@ export CC="${CC:-ccache gcc}"
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
+# CUDA's kernels run on this processor; that takes the toolkit's headers.
+cuda=host
+ls /usr/local/cuda/include/cuda_fp8.h /usr/include/cuda_fp8.h >/dev/null 2>&1 || {
+    cuda=disabled
+    echo "The CUDA kernels will not be tested: there is no toolkit in /usr/local/cuda." >&2
+}
+
 # build_with FOLDER SANITIZERS [TARGET...]
 build_with() {
     folder=$1 sanitizers=$2
     shift 2
     [ -f "$folder/build.ninja" ] || meson setup "$folder" --buildtype=debugoptimized --werror \
-        -Db_sanitize="$sanitizers" -Db_lundef=false >/dev/null
+        -Db_sanitize="$sanitizers" -Db_lundef=false -Dcuda="$cuda" >/dev/null
     ninja -C "$folder" -j 2 "$@" >"$folder/build.log" || {
         tail -n 40 "$folder/build.log"
         exit 1

@@ -3,7 +3,7 @@
 build_packages="build-essential meson ninja-build pkg-config ccache python3 libsqlite3-dev
     libpcre2-dev libjansson-dev libyaml-dev libutf8proc-dev libxxhash-dev zlib1g-dev libcld2-dev"
 run_packages="bubblewrap ca-certificates python3-pip"
-test_packages="clang-format libsimde-dev sqlite3 procps"
+test_packages="clang-format libboost-context-dev libsimde-dev sqlite3 procps"
 
 install_packages() {
     missing=
