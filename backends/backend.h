@@ -47,6 +47,9 @@ struct backend_info {
     int max_length; /* tokens of context */
     int64_t n_params;
     size_t weight_bytes;
+    size_t
+        stored_bytes;  /* of the files that hold the weights, or of the weights that quant= made */
+    size_t held_bytes; /* of the weights in memory, as they are computed with */
 };
 
 /* The label that the model of a spec will have, without opening it: name=..., or the file's or

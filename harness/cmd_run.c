@@ -13,6 +13,8 @@
 #include "harness/sweep.h"
 #include "results/lmeval_export.h"
 
+enum { SPEED_REPEAT = 2 };
+
 static struct sweep_options o = {
     .db = "assay.db",
     .limit = -1,
@@ -215,6 +217,32 @@ static struct backend_options backend_options(void)
                                     .token_budget = o.token_budget};
 }
 
+/* Tokens a second of one sequence, read and continued: as much for every model, so that they can be
+ * compared. Where the context or the cache is too small for it, nothing is known. */
+static void measure_speed(struct backend *b, struct model_cost *c)
+{
+    static const struct backend_load reads = {1, 256, 0}, writes = {1, 64, 17};
+    struct backend_speed speed;
+    struct error too_small;
+    if (backend_speed(b, &reads, SPEED_REPEAT, &speed, &too_small) == 0)
+        c->prefill = speed.tokens;
+    if (backend_speed(b, &writes, SPEED_REPEAT, &speed, &too_small) == 0)
+        c->decode = speed.tokens;
+}
+
+static int store_cost(struct backend *b, struct store *s, int64_t run, const struct plan *p,
+                      struct error *err)
+{
+    struct model_cost c = {.stored_bytes = (int64_t)backend_info(b)->stored_bytes,
+                           .held_bytes = (int64_t)backend_info(b)->held_bytes};
+    if (p->n_missing) /* a run that finds everything stored is quick */
+        measure_speed(b, &c);
+    for (int i = 0; i < p->n; i++)
+        if (p->items[i].task)
+            return store_run_model(s, run, p->items[i].id, &c, err); /* all are of one model */
+    return 0;
+}
+
 static int run_model(const char *spec, struct store *s, int64_t run,
                      const struct selection *selected, struct progress *progress, struct totals *t,
                      struct error *err)
@@ -234,7 +262,7 @@ static int run_model(const char *spec, struct store *s, int64_t run,
     r = run_plan(b, s, &p, progress, err);
     t->tokens += backend_stats(b).tokens_computed;
     report_failures(&p, progress, t);
-    if (r < 0 || (r = aggregate(s, &p, err)) < 0)
+    if (r < 0 || (r = store_cost(b, s, run, &p, err)) < 0 || (r = aggregate(s, &p, err)) < 0)
         goto out;
     struct score_list list = {.model = arena_printf(&t->arena, "%s", backend_info(b)->name)};
     if ((r = scores_collect(&t->arena, s, &p, &list, err)) < 0)

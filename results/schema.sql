@@ -1,4 +1,4 @@
--- schema.sql: what an assay store holds, version 4. Read it from the top; it is the whole truth.
+-- schema.sql: what an assay store holds, version 5. Read it from the top; it is the whole truth.
 --
 -- A MODEL answers a TASK: that is an EVALUATION. It has one SAMPLE a document; a sample has the
 -- REQUESTS that were put to the model, each with its response, and the SCORES they earned.
@@ -6,13 +6,13 @@
 -- a multiple-choice task again from its requests, without the model. RUNS say who asked for what.
 --
 -- The views at the end, v_scores, v_samples, v_requests, v_compare, v_tokens, v_divergence,
--- v_leaderboard and v_groups, are made for people's own SQL: their names and columns stay as they
+-- v_exact_divergence, v_models, v_leaderboard and v_groups, are made for people's own SQL: their names and columns stay as they
 -- are from version to version, whatever happens to the tables. Times are UTC in ISO 8601.
 -- Log-probabilities are natural logarithms. A change here comes with a migrate_N.sql that turns
 -- version N - 1 into N.
 
 PRAGMA application_id = 1095979865;  -- "ASSY": tells a store from other SQLite files
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 
 -- Every text once, whoever refers to it: prompts, choices, responses, documents, definitions, and
 -- token ids as a JSON array. A sample that is replaced leaves its texts here.
@@ -196,6 +196,40 @@ CREATE TABLE run_evaluations (
     PRIMARY KEY (run, evaluation)
 ) WITHOUT ROWID;
 
+-- What a model took in a run: the sizes of its weights, and how fast it was in tokens a second, with
+-- one sequence at a time of the same length for every model. NULL: not measured.
+CREATE TABLE run_models (
+    run          INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    model        INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
+    stored_bytes INTEGER,                       -- on disk; of the weights that quant= made
+    held_bytes   INTEGER,                       -- of the weights, in memory
+    prefill      REAL,                          -- reading a prompt
+    decode       REAL,                          -- continuing it
+    PRIMARY KEY (run, model)
+) WITHOUT ROWID;
+
+-- A document that two models read side by side (--divergence), and what they made of each of its
+-- tokens. `position` is the request's, `place` the token's in it: a token that an earlier request
+-- of the document has in the same place, behind the same tokens, counts there alone.
+CREATE TABLE divergences (
+    id       INTEGER PRIMARY KEY,
+    sample_a INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE,  -- the base model's
+    sample_b INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE,
+    UNIQUE (sample_a, sample_b)
+);
+CREATE INDEX divergences_by_b ON divergences (sample_b);
+CREATE TABLE token_divergences (
+    divergence INTEGER NOT NULL REFERENCES divergences ON DELETE CASCADE,
+    position   INTEGER NOT NULL,
+    place      INTEGER NOT NULL,
+    token      INTEGER NOT NULL,                -- the one that came; its log-probabilities:
+    logprob_a  REAL NOT NULL,
+    logprob_b  REAL NOT NULL,
+    kl         REAL NOT NULL,                   -- of B from A over the whole vocabulary, in nats
+    same_top   INTEGER NOT NULL,                -- 1: both find the same token most probable
+    PRIMARY KEY (divergence, position, place)
+) WITHOUT ROWID;
+
 -- ---- views for people ----
 
 -- One row for each model, task, metric and filter: the aggregate over the most documents.
@@ -321,6 +355,40 @@ JOIN requests ra ON ra.sample = sa.id AND ra.position = ka.position
 JOIN requests rb ON rb.sample = sb.id AND rb.position = ka.position
                 AND rb.prompt_tokens IS ra.prompt_tokens AND rb.tokens IS ra.tokens
 JOIN token_logprobs kb ON kb.sample = sb.id AND kb.position = ka.position AND kb.place = ka.place;
+
+-- One row for each model, with what it took in the last run that measured it.
+CREATE VIEW v_models AS
+SELECT m.label AS model, m.path AS path, m.format AS format, m.quant AS quant,
+       m.numerics AS numerics, m.n_params AS n_params, m.max_length AS max_length,
+       (SELECT c.stored_bytes FROM run_models c WHERE c.model = m.id AND c.stored_bytes IS NOT NULL
+        ORDER BY c.run DESC LIMIT 1) AS stored_bytes,
+       (SELECT c.held_bytes FROM run_models c WHERE c.model = m.id AND c.held_bytes IS NOT NULL
+        ORDER BY c.run DESC LIMIT 1) AS held_bytes,
+       (SELECT c.prefill FROM run_models c WHERE c.model = m.id AND c.prefill IS NOT NULL
+        ORDER BY c.run DESC LIMIT 1) AS prefill,
+       (SELECT c.decode FROM run_models c WHERE c.model = m.id AND c.decode IS NOT NULL
+        ORDER BY c.run DESC LIMIT 1) AS decode,
+       m.id AS id
+FROM models m
+WHERE EXISTS (SELECT 1 FROM evaluations e WHERE e.model = m.id);
+
+-- One row for each token that two models read side by side (--divergence): v_divergence with the
+-- exact divergence, over the whole vocabulary. Name both models in the WHERE clause.
+CREATE VIEW v_exact_divergence AS
+SELECT ma.label AS model_a, mb.label AS model_b, t.name AS task, ea.num_fewshot AS num_fewshot,
+       sa.doc_id AS doc_id, k.position AS position, k.place AS place, k.token AS token,
+       k.logprob_a AS logprob_a, k.logprob_b AS logprob_b, k.kl AS kl, k.same_top AS same_top,
+       exp(k.logprob_b) - exp(k.logprob_a) AS probability_change,
+       ea.id AS evaluation_a, eb.id AS evaluation_b
+FROM token_divergences k
+JOIN divergences d ON d.id = k.divergence
+JOIN samples sa ON sa.id = d.sample_a
+JOIN evaluations ea ON ea.id = sa.evaluation
+JOIN models ma ON ma.id = ea.model
+JOIN tasks t ON t.id = ea.task
+JOIN samples sb ON sb.id = d.sample_b
+JOIN evaluations eb ON eb.id = sb.evaluation
+JOIN models mb ON mb.id = eb.model;
 
 -- A group's leaderboard_mean, benchmark by benchmark: where a task was evaluated in several
 -- settings, the mean of them stands for it. n_terms tells whether all of the terms are there.

@@ -122,6 +122,33 @@ int store_run_end(struct store *s, int64_t id, int exit_code, int64_t tokens_com
 int store_run_evaluation(struct store *s, int64_t run, int64_t evaluation, int64_t n_eval,
                          struct error *err);
 
+/* What the model of an evaluation took in a run. 0: not known. */
+struct model_cost {
+    int64_t stored_bytes;   /* of its files, or of the weights that quant= made */
+    int64_t held_bytes;     /* of the weights in memory */
+    double prefill, decode; /* tokens a second */
+};
+int store_run_model(struct store *s, int64_t run, int64_t evaluation, const struct model_cost *c,
+                    struct error *err);
+
+/* What two models, side by side, made of one token of a text. */
+struct divergence_row {
+    int position; /* of the request */
+    int place;    /* of the token in it */
+    int32_t token;
+    double logprob_a, logprob_b; /* of the token */
+    double kl;                   /* of B from A over the whole vocabulary, nats */
+    bool same_top;
+};
+
+/* Of one document, which both evaluations have a sample of. It replaces what was there. */
+int store_divergence(struct store *s, int64_t evaluation_a, int64_t evaluation_b, int64_t doc_id,
+                     const struct divergence_row *rows, int n, struct error *err);
+
+/* 1: the document's divergence is there; 0: not. */
+int store_has_divergence(struct store *s, int64_t evaluation_a, int64_t evaluation_b,
+                         int64_t doc_id, struct error *err);
+
 /* A group of tasks, so that comparisons and reports can show it without the definitions. It
  * replaces the group of the same name. */
 struct group_row {

@@ -423,3 +423,72 @@ int store_run_evaluation(struct store *s, int64_t run_id, int64_t evaluation, in
         s, "INSERT OR REPLACE INTO run_evaluations (run, evaluation, n_eval) VALUES (?, ?, ?)",
         NULL, err, "iii", run_id, evaluation, n_eval);
 }
+
+static double or_nan(double x)
+{
+    return x > 0 ? x : NAN; /* NaN is NULL */
+}
+
+int store_run_model(struct store *s, int64_t run_id, int64_t evaluation, const struct model_cost *c,
+                    struct error *err)
+{
+    return store_run(s,
+                     "INSERT OR REPLACE INTO run_models (run, model, stored_bytes, held_bytes, "
+                     "prefill, decode) VALUES (?, (SELECT model FROM evaluations WHERE id = ?), "
+                     "?, ?, ?, ?)",
+                     NULL, err, "iirrdd", run_id, evaluation, c->stored_bytes, c->held_bytes,
+                     or_nan(c->prefill), or_nan(c->decode));
+}
+
+/* ---- divergence ---- */
+
+#define OF_BOTH                                                                                    \
+    "FROM samples sa JOIN samples sb ON sb.doc_id = sa.doc_id "                                    \
+    "WHERE sa.evaluation = ?1 AND sb.evaluation = ?2 AND sa.doc_id = ?3 "
+
+static int write_divergence(struct store *s, int64_t a, int64_t b, int64_t doc_id,
+                            const struct divergence_row *rows, int n, struct error *err)
+{
+    int r = store_run(s, "SELECT 1 " OF_BOTH, NULL, err, "iii", a, b, doc_id);
+    if (r == 0)
+        return error_set(err, E_INPUT,
+                         "there is no sample of document %lld in both #%lld and #%lld",
+                         (long long)doc_id, (long long)a, (long long)b);
+    if (r > 0)
+        r = store_run(s,
+                      "DELETE FROM divergences WHERE (sample_a, sample_b) IN "
+                      "(SELECT sa.id, sb.id " OF_BOTH ")",
+                      NULL, err, "iii", a, b, doc_id);
+    if (r == 0)
+        r = store_run(s,
+                      "INSERT INTO divergences (sample_a, sample_b) SELECT sa.id, sb.id " OF_BOTH,
+                      NULL, err, "iii", a, b, doc_id);
+    int64_t id = store_added(s);
+    for (int i = 0; r == 0 && i < n; i++)
+        r = store_run(s,
+                      "INSERT INTO token_divergences (divergence, position, place, token, "
+                      "logprob_a, logprob_b, kl, same_top) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                      NULL, err, "iiiidddi", id, (int64_t)rows[i].position, (int64_t)rows[i].place,
+                      (int64_t)rows[i].token, rows[i].logprob_a, rows[i].logprob_b, rows[i].kl,
+                      (int64_t)rows[i].same_top);
+    return r;
+}
+
+int store_divergence(struct store *s, int64_t evaluation_a, int64_t evaluation_b, int64_t doc_id,
+                     const struct divergence_row *rows, int n, struct error *err)
+{
+    bool own;
+    int r = store_begin_own(s, &own, err);
+    if (r == 0)
+        r = write_divergence(s, evaluation_a, evaluation_b, doc_id, rows, n, err);
+    return store_end_own(s, own, r, err);
+}
+
+int store_has_divergence(struct store *s, int64_t evaluation_a, int64_t evaluation_b,
+                         int64_t doc_id, struct error *err)
+{
+    return store_run(s,
+                     "SELECT 1 FROM divergences WHERE (sample_a, sample_b) IN "
+                     "(SELECT sa.id, sb.id " OF_BOTH ")",
+                     NULL, err, "iii", evaluation_a, evaluation_b, doc_id);
+}

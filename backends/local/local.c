@@ -49,6 +49,14 @@ static int max_length(const struct backend *b)
     return b->spec.max_length ? b->spec.max_length : b->model->max_length;
 }
 
+static size_t file_bytes(const struct checkpoint *c)
+{
+    size_t ret = 0;
+    for (size_t i = 0; i < c->files.n; i++)
+        ret += c->files.items[i].n;
+    return ret;
+}
+
 static void fill_info(struct backend *b)
 {
     const struct model *m = b->model;
@@ -67,6 +75,9 @@ static void fill_info(struct backend *b)
         .max_length = max_length(b),
         .n_params = m->n_params,
         .weight_bytes = m->weight_bytes,
+        .stored_bytes =
+            strcmp(b->spec.quant_name, "none") == 0 ? file_bytes(m->files) : m->weight_bytes,
+        .held_bytes = model_held_bytes(m, &b->kernels),
     };
 }
 

@@ -650,6 +650,25 @@ size_t model_pack_bytes(const struct model *m, const struct kernels *k)
     return c.more > c.less ? c.more - c.less : 0;
 }
 
+static size_t held_bytes(const struct weight *w, const struct kernels *k)
+{
+    return w->packed ? k->packed_bytes(k->dev, w)
+                     : (size_t)w->rows * format_row_bytes(w->format, w->cols);
+}
+
+size_t model_held_bytes(const struct model *m, const struct kernels *k)
+{
+    struct weight rows = m->embed; /* what `embed` reads, beside a packed head */
+    rows.packed = NULL;
+    size_t ret = held_bytes(&rows, k);
+    if (m->head.packed || !m->tied)
+        ret += held_bytes(&m->head, k);
+    for (int i = 0; i < m->n_layers; i++)
+        for (size_t j = 0; j < N_MATRICES; j++)
+            ret += held_bytes(layer_matrix(m, i, j), k);
+    return ret;
+}
+
 void model_close(struct model *m)
 {
     if (!m)

@@ -64,4 +64,8 @@ int model_pack(struct model *m, const struct kernels *k, struct error *err);
  * less what it lets go, and what stays in the file. */
 size_t model_pack_bytes(const struct model *m, const struct kernels *k);
 
+/* Bytes of memory that the weights of a packed model take, the embedding's rows of the file
+ * included. */
+size_t model_held_bytes(const struct model *m, const struct kernels *k);
+
 #endif

@@ -57,7 +57,7 @@ static void creates_and_reopens(void)
     EXPECT_INT(store_has_sample(s, id, 10, &err), 0);
     EXPECT(store_evaluation(s, &(struct evaluation){.hash = "h2"}, &id, &err) < 0);
     store_close(s);
-    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 4);
+    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 5);
     EXPECT_INT(fixture_number(path, "SELECT tokens_computed FROM runs WHERE ended IS NOT NULL"),
                12345);
     EXPECT_INT(fixture_number(path, "SELECT count(*) FROM v_samples WHERE metric = 'acc'"), 10);
@@ -510,6 +510,54 @@ static void expect_same_schema(const char *path, const char *fresh)
     sqlite3_close(db);
 }
 
+/* Each figure is the last run's that measured it. */
+static void keeps_what_models_took(void)
+{
+    fixture_begin();
+    const char *path = fixture_path("a.db");
+    struct store *s = open_store(path, STORE_WRITE);
+    int64_t id = evaluation(s, "h1", "m"), run = 0;
+    static const struct model_cost costs[] = {{1000, 1200, 55.5, 7.25}, {1000, 1100, 66.5, 0}};
+    for (int i = 0; i < 2; i++) {
+        EXPECT_OK(store_run_begin(s, "assay run", &run, &err), &err);
+        EXPECT_OK(store_run_model(s, run, id, &costs[i], &err), &err);
+    }
+    store_close(s);
+    EXPECT_INT(fixture_number(path, "SELECT count(*) FROM v_models WHERE model = 'm' AND "
+                                    "stored_bytes = 1000 AND held_bytes = 1100 AND prefill = 66.5 "
+                                    "AND decode = 7.25"),
+               1);
+    fixture_end();
+}
+
+static void keeps_divergences(void)
+{
+    fixture_begin();
+    const char *path = fixture_path("a.db");
+    struct store *s = open_store(path, STORE_WRITE);
+    int64_t a = evaluation(s, "h1", "m"), b = evaluation(s, "h2", "n");
+    write_some(s, a, 0, 2);
+    write_some(s, b, 0, 2);
+    static const struct divergence_row rows[] = {{0, 1, 500, -1, -1.5, 0.25, true},
+                                                 {0, 2, 7, -2, -1, 0.5, false},
+                                                 {1, 3, 42, -3, -3, 0, true}};
+    EXPECT_INT(store_has_divergence(s, a, b, 0, &err), 0);
+    for (int n = 3; n >= 2; n--) /* the second time it is replaced */
+        EXPECT_OK(store_divergence(s, a, b, 0, rows, n, &err), &err);
+    EXPECT_OK(store_divergence(s, a, b, 1, rows, 3, &err), &err);
+    EXPECT_INT(store_has_divergence(s, a, b, 0, &err), 1);
+    EXPECT_INT(store_has_divergence(s, b, a, 0, &err), 0);
+    EXPECT(store_divergence(s, a, b, 9, rows, 1, &err) < 0); /* no such document */
+    write_some(s, b, 1, 2);                                  /* asked again */
+    EXPECT_INT(store_has_divergence(s, a, b, 1, &err), 0);
+    store_close(s);
+    EXPECT_INT(fixture_number(path, "SELECT count(*) FROM v_exact_divergence WHERE model_a = 'm' "
+                                    "AND model_b = 'n' AND kl + logprob_a < 0"),
+               2);
+    EXPECT_INT(fixture_number(path, "SELECT count(*) FROM token_divergences"), 2);
+    fixture_end();
+}
+
 /* schema_1.sql is the first version as it was. */
 static void brings_old_stores_up_to_date(void)
 {
@@ -529,7 +577,7 @@ static void brings_old_stores_up_to_date(void)
         EXPECT_ERROR(store_open(path, STORE_READ, &s, &err), &err, E_VERSION, "older assay");
     chmod(path, 0644);
     store_close(open_store(path, STORE_READ));
-    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 4);
+    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 5);
     EXPECT_INT(fixture_number(path, "SELECT count(*) FROM runs WHERE command_line = 'old'"), 1);
     expect_same_schema(path, fresh);
     arena_free(&a);
@@ -571,5 +619,7 @@ CHECK_MAIN({"creates_and_reopens", creates_and_reopens},
            {"leaves_nothing_when_creation_fails", leaves_nothing_when_creation_fails},
            {"refuses_what_is_no_store", refuses_what_is_no_store},
            {"refuses_newer_schemas", refuses_newer_schemas}, {"keeps_parts", keeps_parts},
+           {"keeps_what_models_took", keeps_what_models_took},
+           {"keeps_divergences", keeps_divergences},
            {"brings_old_stores_up_to_date", brings_old_stores_up_to_date},
            {"leaves_no_empty_store", leaves_no_empty_store}, {"stands_damage", stands_damage})
