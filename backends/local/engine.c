@@ -1,12 +1,12 @@
 #include "backends/local/engine.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "backends/local/foresee.h"
+#include "backends/local/forward.h"
 #include "backends/local/sample.h"
 #include "backends/local/waiting.h"
 
@@ -65,13 +65,9 @@ struct engine {
     } questions;
     int32_t *wanted_rows, *targets; /* [T] of a call */
     struct token_logprob *predicted;
-    struct top_token *top;    /* [T, TOP_TOKENS] */
-    float *x, *y;             /* [T, D] */
-    float *angles;            /* [T, S] */
-    float *q, *k_new, *v_new; /* [T, H*S], [T, G*S] */
-    float *attended;          /* [T, H*S] */
-    float *gate, *up;         /* [T, F] */
-    float *logits;            /* [SAMPLED_ROWS, vocab] */
+    struct top_token *top; /* [T, TOP_TOKENS] */
+    struct forward forward;
+    float *logits; /* [SAMPLED_ROWS, vocab] */
     struct sampler *sampler;
 
     struct engine_stats stats;
@@ -88,33 +84,15 @@ static int64_t now_ns(void)
 
 static int buffers_open(struct engine *e, struct error *err)
 {
-    const struct model *m = e->m;
-    size_t T = (size_t)e->o.token_budget, D = (size_t)m->width, F = (size_t)m->hidden,
-           H = (size_t)m->n_heads * (size_t)m->head_size,
-           G = (size_t)m->n_kv_heads * (size_t)m->head_size;
-    const struct {
-        float **p;
-        size_t width, rows;
-    } buffers[] = {{&e->x, D, T},
-                   {&e->y, D > H ? D : H, T},
-                   {&e->angles, (size_t)m->head_size, T},
-                   {&e->q, H, T},
-                   {&e->k_new, G, T},
-                   {&e->v_new, G, T},
-                   {&e->attended, H, T},
-                   {&e->gate, F, T},
-                   {&e->up, F, T},
-                   {&e->logits, (size_t)m->vocab, SAMPLED_ROWS}};
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
-        size_t bytes = buffers[i].rows * buffers[i].width * sizeof(float);
-        *buffers[i].p = e->k->buffer_new(e->k->dev, bytes);
-        if (!*buffers[i].p)
-            return error_set(err, E_MEMORY,
-                             "out of memory: a step of %d tokens does not fit; lower "
-                             "--token-budget",
-                             e->o.token_budget);
-    }
-    e->sampler = sampler_new(m->vocab, e->o.pool);
+    size_t T = (size_t)e->o.token_budget;
+    int r = forward_open(e->m, e->k, e->o.dtype, e->o.token_budget, &e->forward);
+    e->logits = e->k->buffer_new(e->k->dev, (size_t)e->m->vocab * SAMPLED_ROWS * sizeof *e->logits);
+    if (r < 0 || !e->logits)
+        return error_set(err, E_MEMORY,
+                         "out of memory: a step of %d tokens does not fit; lower "
+                         "--token-budget",
+                         e->o.token_budget);
+    e->sampler = sampler_new(e->m->vocab, e->o.pool);
     e->tokens = mem_alloc(T, sizeof(int32_t));
     e->positions = mem_alloc(T, sizeof(int32_t));
     e->sequences = mem_alloc(T, sizeof(int32_t));
@@ -173,11 +151,9 @@ void engine_close(struct engine *e)
         return;
     for (size_t i = 0; i < e->running.n; i++)
         sequence_free(e, e->running.items[i]);
-    float *buffers[] = {e->x,     e->y,        e->angles, e->q,  e->k_new,
-                        e->v_new, e->attended, e->gate,   e->up, e->logits};
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-        if (buffers[i])
-            e->k->buffer_free(e->k->dev, buffers[i]);
+    forward_close(&e->forward);
+    if (e->logits)
+        e->k->buffer_free(e->k->dev, e->logits);
     sampler_free(e->sampler);
     kvcache_close(&e->cache, e->k);
     waiting_free(&e->waiting);
@@ -388,72 +364,13 @@ static void pack(struct engine *e)
 
 /* ---- the forward pass ---- */
 
-static void round_to_dtype(struct engine *e, float *x, int width)
-{
-    if (e->o.dtype != FORMAT_F32)
-        e->k->round_to(e->k->dev, x, (size_t)e->batch.n_rows * (size_t)width, e->o.dtype);
-}
-
-static void linear(struct engine *e, float *y, const float *x, const struct weight *w,
-                   const float *bias)
-{
-    e->k->linear(e->k->dev, y, x, w, bias, e->batch.n_rows);
-    round_to_dtype(e, y, (int)w->rows);
-}
-
-/* x += more (NULL: nothing); y = norm(x). */
-static void add_norm(struct engine *e, float *y, float *x, const float *more, const float *w)
-{
-    e->k->add_rmsnorm(e->k->dev, y, x, more, w, e->batch.n_rows, e->m->width, e->m->norm_eps,
-                      e->o.dtype);
-}
-
-static void rope(struct engine *e, float *x, int n_heads)
-{
-    e->k->rope(e->k->dev, x, e->angles, e->batch.n_rows, n_heads, e->m->head_size, e->m->rope,
-               e->o.dtype);
-}
-
-/* Reads x, after adding what the layer before leaves in y; leaves in y what is to be added. */
-static void attention(struct engine *e, const struct layer *l, int index)
-{
-    const struct model *m = e->m;
-    add_norm(e, e->y, e->x, index ? e->y : NULL, l->attn_norm);
-    linear(e, e->q, e->y, &l->q, l->q_bias);
-    linear(e, e->k_new, e->y, &l->k, l->k_bias);
-    linear(e, e->v_new, e->y, &l->v, l->v_bias);
-    rope(e, e->q, m->n_heads);
-    rope(e, e->k_new, m->n_kv_heads);
-    e->k->kv_write(e->k->dev, &e->cache.kv, index, e->k_new, e->v_new, &e->batch);
-    e->k->kv_copy(e->k->dev, &e->cache.kv, index, e->copies.items, (int)e->copies.n);
-    e->k->attention(e->k->dev, e->attended, e->q, &e->cache.kv, index, &e->batch, m->n_heads,
-                    1.0f / sqrtf((float)m->head_size));
-    round_to_dtype(e, e->attended, m->n_heads * m->head_size);
-    linear(e, e->y, e->attended, &l->o, l->o_bias);
-}
-
-static void feed_forward(struct engine *e, const struct layer *l)
-{
-    add_norm(e, e->y, e->x, e->y, l->ffn_norm);
-    linear(e, e->gate, e->y, &l->gate, l->gate_bias);
-    linear(e, e->up, e->y, &l->up, l->up_bias);
-    e->k->silu_mul(e->k->dev, e->gate, e->gate, e->up,
-                   (size_t)e->batch.n_rows * (size_t)e->m->hidden, e->o.dtype);
-    linear(e, e->y, e->gate, &l->down, l->down_bias);
-}
-
 static void forward(struct engine *e)
 {
-    const struct kernels *k = e->k;
-    k->embed(k->dev, e->x, &e->m->embed, e->tokens, e->batch.n_rows);
-    round_to_dtype(e, e->x, e->m->width);
-    k->rope_angles(k->dev, e->angles, e->positions, e->m->inv_freq, 1.0f, e->batch.n_rows,
-                   e->m->head_size);
-    for (int i = 0; i < e->m->n_layers; i++) {
-        attention(e, &e->m->layers[i], i);
-        feed_forward(e, &e->m->layers[i]);
-    }
-    k->add(k->dev, e->x, e->y, (size_t)e->batch.n_rows * (size_t)e->m->width, e->o.dtype);
+    struct forward_kv kv = {&e->cache.kv, 0, e->copies.items, (int)e->copies.n};
+    forward_begin(&e->forward, &e->batch);
+    for (; kv.layer < e->m->n_layers; kv.layer++)
+        forward_layer(&e->forward, &e->m->layers[kv.layer], &e->batch, &kv, kv.layer > 0);
+    forward_end(&e->forward, &e->batch);
 }
 
 /* ---- answers ---- */
@@ -519,26 +436,27 @@ static void answer(struct engine *e, const struct question *q, const struct pred
     to->done(to->arg, j);
 }
 
-/* The rows of q[n] as they meet the vocabulary, in e->y. */
-static void last_hidden(struct engine *e, const struct question *q, int n)
+/* The rows of q[n] as they meet the vocabulary, in the forward pass' y. */
+static const float *last_hidden(struct engine *e, const struct question *q, int n)
 {
+    struct forward *f = &e->forward;
     for (int i = 0; i < n; i++)
         e->wanted_rows[i] = q[i].row;
-    e->k->gather(e->k->dev, e->y, e->x, e->wanted_rows, n, e->m->width);
-    e->batch.n_rows = n;
-    add_norm(e, e->y, e->y, NULL, e->m->norm);
+    e->k->gather(e->k->dev, f->y, f->x, e->wanted_rows, n, e->m->width);
+    forward_last_norm(f, f->y, f->y, n);
+    return f->y;
 }
 
 static void answer_by_logprobs(struct engine *e, const struct question *q, int n,
                                const struct receiver *to)
 {
     int n_top = 0;
-    last_hidden(e, q, n);
+    const float *rows = last_hidden(e, q, n);
     for (int i = 0; i < n; i++) {
         e->targets[i] = q[i].reader.target;
         n_top = q[i].reader.job->n_top > n_top ? q[i].reader.job->n_top : n_top;
     }
-    e->k->logprobs_top(e->k->dev, e->predicted, e->top, n_top, e->y, &e->m->head, e->targets, n);
+    e->k->logprobs_top(e->k->dev, e->predicted, e->top, n_top, rows, &e->m->head, e->targets, n);
     for (int i = 0; i < n; i++) {
         const struct token_logprob *p = &e->predicted[i];
         const struct top_token *top = e->top + (size_t)i * (size_t)n_top;
@@ -563,8 +481,8 @@ static void answer_by_sampling(struct engine *e, const struct question *q, int n
                                const struct receiver *to)
 {
     struct sample_row rows[SAMPLED_ROWS];
-    last_hidden(e, q, n);
-    e->k->linear(e->k->dev, e->logits, e->y, &e->m->head, NULL, n);
+    const float *last = last_hidden(e, q, n);
+    e->k->linear(e->k->dev, e->logits, last, &e->m->head, NULL, n);
     for (int i = 0; i < n; i++)
         rows[i] = sampled_row(e, &q[i], i);
     sample_rows(e->sampler, rows, (size_t)n);
