@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "harness/commands.h"
 #include "harness/scores.h"
@@ -103,13 +103,6 @@ static const char *command_line(struct arena *a, int argc, char **argv)
     return buf_take(&b, a).p;
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 struct totals {
     int64_t tokens, n_failed;
     struct arena arena; /* the lists' texts */
@@ -199,7 +192,7 @@ static int export(struct store *s, const struct backend *b, const char *spec, co
         .limit = o.limit,
         .bootstrap_iters = o.bootstrap_iters,
         .date = begun,
-        .seconds = seconds_now() - begun,
+        .seconds = clock_seconds(CLOCK_REALTIME) - begun,
         .chat_template = o.apply_chat_template ? backend_info(b)->chat_template : NULL,
         .version = ASSAY_VERSION,
     };
@@ -251,7 +244,7 @@ static int run_model(const char *spec, struct store *s, int64_t run,
     struct backend *b = NULL;
     struct plan p = {0};
     struct arena a = {0};
-    double begun = seconds_now();
+    double begun = clock_seconds(CLOCK_REALTIME);
     int r = backend_open(spec, &bo, &b, err);
     if (r < 0 || (r = plan_open(&a, selected, b, s, run, &o, &p, err)) < 0)
         goto out;
@@ -343,7 +336,7 @@ int cmd_run(int argc, char **argv, struct error *err)
         return r;
     }
     sweep_data_dirs(&a, &o.data);
-    double begun = seconds_now();
+    double begun = clock_seconds(CLOCK_REALTIME);
     catch_signals();
     progress = progress_new(o.quiet);
     if ((r = catalog_open(o.include_paths.items, (int)o.include_paths.n, &catalog, err)) < 0 ||
@@ -355,7 +348,8 @@ int cmd_run(int argc, char **argv, struct error *err)
     if (r == 0)
         r = t.n_failed ? EXIT_PARTLY : EXIT_DONE;
     struct error ignored;
-    store_run_end(s, run_id, exit_code(r), t.tokens, seconds_now() - begun, r < 0 ? &ignored : err);
+    store_run_end(s, run_id, exit_code(r), t.tokens, clock_seconds(CLOCK_REALTIME) - begun,
+                  r < 0 ? &ignored : err);
 out:
     progress_free(progress);
     store_close(s);

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 
 struct progress {
@@ -24,13 +24,6 @@ struct progress {
     double score_sum;
     int64_t n_scores;
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 struct progress *progress_new(bool quiet)
 {
@@ -61,7 +54,7 @@ void progress_begin(struct progress *p, const char *model, int64_t total, int64_
     p->engine = (struct engine_progress){0};
     p->score_sum = 0;
     p->task[0] = p->metric[0] = '\0';
-    p->started = now();
+    p->started = now_seconds();
     p->drawn = p->terminal ? 0 : p->started;
     pthread_mutex_unlock(&p->lock);
 }
@@ -130,7 +123,7 @@ static void draw(struct progress *p, double at)
 
 static void draw_if_due(struct progress *p)
 {
-    double at = now();
+    double at = now_seconds();
     if (!p->quiet && at - p->drawn >= (p->terminal ? 0.1 : 10.0))
         draw(p, at);
 }
@@ -180,7 +173,7 @@ void progress_end(struct progress *p)
     pthread_mutex_lock(&p->lock);
     clear_line(p);
     if (!p->quiet) {
-        double seconds = now() - p->started;
+        double seconds = now_seconds() - p->started;
         struct buf b = {0};
         buf_printf(&b, "%s: ", p->model);
         if (p->total)

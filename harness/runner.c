@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/utf8.h"
@@ -155,13 +155,6 @@ static void take_completion(struct runner *r, const struct completion *c)
         queue_push(&r->answered, index);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* The next document to ask; -1: none now, or ever where the backend has nothing else to do. Waiting
  * for the last of them, which is none, is no wait. */
 static int next_asked(struct runner *r, struct engine_progress *e)
@@ -169,10 +162,10 @@ static int next_asked(struct runner *r, struct engine_progress *e)
     bool idle = backend_in_flight(r->backend) == 0;
     if (backend_room(r->backend) == 0 && !idle)
         return -1;
-    double begun = now();
+    double begun = now_seconds();
     int index = queue_pop(&r->asked, idle);
     if (index >= 0)
-        e->seconds_waited += now() - begun;
+        e->seconds_waited += now_seconds() - begun;
     return index;
 }
 

@@ -22,9 +22,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/pool.h"
 #include "base/utf8.h"
@@ -297,13 +297,6 @@ out:;
 
 /* ---- watching ---- */
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Reads what is there; what goes beyond twice `keep` pushes the oldest bytes out. */
 static void drain(int *fd, struct buf *b, size_t keep)
 {
@@ -343,7 +336,7 @@ static bool reap(struct child *c, struct watched *w, int flags)
 /* The time that it may still sleep. */
 static double patience_s(const struct child *c, const struct sandbox_limits *l, double began)
 {
-    return l->idle_s - (now_s() - began - sandbox_busy_s(c->pid));
+    return l->idle_s - (now_seconds() - began - sandbox_busy_s(c->pid));
 }
 
 /* Until both pipes are at their end and the child has gone, or it has slept too long. bwrap holds
@@ -351,15 +344,15 @@ static double patience_s(const struct child *c, const struct sandbox_limits *l, 
  * which is then looked at every few milliseconds. */
 static void watch(struct child *c, const struct sandbox_limits *l, struct watched *w)
 {
-    double began = now_s(), end = began + l->idle_s;
+    double began = now_seconds(), end = began + l->idle_s;
     bool gone = false;
     while (!gone) {
-        double left = end - now_s();
+        double left = end - now_seconds();
         if (left <= 0) {
             left = patience_s(c, l, began);
             if (left <= 0)
                 break;
-            end = now_s() + left;
+            end = now_seconds() + left;
         }
         struct pollfd fds[2] = {{.fd = c->output, .events = POLLIN},
                                 {.fd = c->verdict, .events = POLLIN}};
@@ -378,7 +371,7 @@ static void watch(struct child *c, const struct sandbox_limits *l, struct watche
         kill(c->pid, SIGKILL);
         reap(c, w, 0);
     }
-    w->wall_s = now_s() - began;
+    w->wall_s = now_seconds() - began;
     close_fd(&c->output);
     close_fd(&c->verdict);
 }

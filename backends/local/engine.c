@@ -3,12 +3,12 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "backends/local/foresee.h"
 #include "backends/local/forward.h"
 #include "backends/local/sample.h"
 #include "backends/local/waiting.h"
+#include "base/clock.h"
 
 enum { SAMPLED_ROWS = 16 }; /* rows whose logits exist at once */
 
@@ -72,13 +72,6 @@ struct engine {
 
     struct engine_stats stats;
 };
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* ---- opening ---- */
 

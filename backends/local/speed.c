@@ -1,18 +1,11 @@
 #include "backends/local/speed.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "backends/local/foresee.h"
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/philox.h"
-
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* What a row of the model's layers takes: operations in its matrices, and all their bytes. */
 struct cost {
@@ -78,15 +71,15 @@ static bool all_began(const struct engine_job *jobs, int n)
 static int run(struct engine *e, const struct engine_job *jobs, int n, bool generates,
                double *seconds, struct error *err)
 {
-    double begun = generates ? 0 : seconds_now();
+    double begun = generates ? 0 : now_seconds();
     while (!engine_idle(e)) {
         int r = engine_step(e, nothing, NULL, err);
         if (r < 0)
             return r;
         if (begun == 0 && all_began(jobs, n))
-            begun = seconds_now();
+            begun = now_seconds();
     }
-    *seconds = seconds_now() - begun;
+    *seconds = now_seconds() - begun;
     return 0;
 }
 

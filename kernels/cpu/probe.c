@@ -2,6 +2,7 @@
  * twelve independent chains of one instruction: enough to hide its latency, few enough for the
  * registers. */
 #include "kernels/probe.h"
+#include "base/clock.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,13 +12,6 @@
 
 /* Each thread gets the same number of parts: a remainder would let most of them wait. */
 enum { PARTS_A_THREAD = 8, LOOPS = 5000, CHAINS = 12, RUNS = 2000, READ_BYTES = 256 << 20 };
-
-static double seconds(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 #ifdef __x86_64__
 
@@ -76,9 +70,9 @@ static double arithmetic(struct pool *pool, clockid_t clock,
     size_t parts = PARTS_A_THREAD * (size_t)pool_size(pool);
     double best = 0;
     for (int i = 0; i < RUNS; i++) {
-        double start = seconds(clock);
+        double start = clock_seconds(clock);
         pool_run(pool, parts, f, NULL);
-        double rate = ops * CHAINS * LOOPS * (double)parts / (seconds(clock) - start);
+        double rate = ops * CHAINS * LOOPS * (double)parts / (clock_seconds(clock) - start);
         best = rate > best ? rate : best;
     }
     return best;
@@ -115,9 +109,9 @@ static double reading(struct pool *pool, clockid_t clock)
     struct memory m = {(const uint64_t *)(void *)p, READ_BYTES / parts / 128 * 16};
     double best = 0, bytes = (double)(parts * m.n * sizeof *m.p);
     for (int i = 0; i < 12; i++) {
-        double start = seconds(clock);
+        double start = clock_seconds(clock);
         pool_run(pool, parts, read_part, &m);
-        double rate = bytes / (seconds(clock) - start);
+        double rate = bytes / (clock_seconds(clock) - start);
         best = rate > best ? rate : best;
     }
     free(p);

@@ -6,8 +6,8 @@
  * scored once, and a line says "SECONDS SUM": the processor's time of the one thread, and the sum
  * of the scores, which must be the reference's. */
 #include <stdio.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "metrics/text.h"
@@ -77,13 +77,6 @@ static const struct {
     {"squad", score_squad},
 };
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void measure(const char *name, const struct pair *pairs, size_t n)
 {
     for (size_t m = 0; m < sizeof metrics / sizeof *metrics; m++) {
@@ -91,10 +84,10 @@ static void measure(const char *name, const struct pair *pairs, size_t n)
             continue;
         struct arena scratch = {0};
         arena_alloc(&scratch, 1); /* a worker's arena has its first block from the job before */
-        double start = seconds(), sum = 0;
+        double start = clock_seconds(CLOCK_THREAD_CPUTIME_ID), sum = 0;
         for (size_t i = 0; i < n; i++)
             sum += metrics[m].score(&scratch, &pairs[i]);
-        printf("%.9f %.17g\n", seconds() - start, sum);
+        printf("%.9f %.17g\n", clock_seconds(CLOCK_THREAD_CPUTIME_ID) - start, sum);
         fflush(stdout);
         arena_free(&scratch);
     }

@@ -5,6 +5,7 @@
  * share of reading. With --threads=1 the clock is the processor time of the process, which other
  * work on the machine disturbs much less than the wall's (with more threads the system's count of
  * it lags behind too far for short runs). */
+#include "base/clock.h"
 #include "tests/kernels/operands.h"
 
 #include <stdio.h>
@@ -16,13 +17,6 @@
 #include "kernels/probe.h"
 
 static clockid_t bench_clock = CLOCK_MONOTONIC;
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(bench_clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 struct bench {
     const char *pattern;
@@ -48,11 +42,11 @@ static void measure(const struct bench *b, const char *name, double flops, doubl
 {
     if (!strstr(name, b->pattern))
         return;
-    double best = 1e9, begin = seconds();
-    for (int turn = 0; turn < 5 || seconds() - begin < 0.4; turn++) {
-        double start = seconds();
+    double best = 1e9, begin = clock_seconds(bench_clock);
+    for (int turn = 0; turn < 5 || clock_seconds(bench_clock) - begin < 0.4; turn++) {
+        double start = clock_seconds(bench_clock);
         f(&b->k, o, turn);
-        double took = seconds() - start;
+        double took = clock_seconds(bench_clock) - start;
         best = took < best ? took : best;
     }
     printf("%-34s %10.1f us", name, best * 1e6);

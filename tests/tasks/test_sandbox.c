@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/pool.h"
 #include "tests/check.h"
 
@@ -205,13 +205,6 @@ static void output_is_kept_from_its_end(void)
     EXPECT(r.output.n <= quick.output_bytes + 2);
 }
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* How many of n copies pass, and how long all took. */
 static int64_t count(const struct sandbox *s, const char *program, size_t n,
                      struct sandbox_limits limits, double *took_s)
@@ -219,11 +212,11 @@ static int64_t count(const struct sandbox *s, const char *program, size_t n,
     struct error err;
     struct str programs[8];
     int64_t passed = -1;
-    double began = now_s();
+    double began = now_seconds();
     for (size_t i = 0; i < n; i++)
         programs[i] = str_of(program);
     EXPECT_OK(sandbox_count(s, programs, n, &limits, &passed, &err), &err);
-    *took_s = now_s() - began;
+    *took_s = now_seconds() - began;
     return passed;
 }
 
