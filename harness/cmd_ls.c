@@ -88,19 +88,20 @@ static int list_models(struct store *s, struct arena *a, struct error *err)
 static int list_runs(struct store *s, struct arena *a, struct error *err)
 {
     static const char *const headings[] = {">run",         "started", ">seconds", ">exit",
-                                           ">evaluations", ">tokens", "command"};
+                                           ">evaluations", ">failed", ">tokens",  "command"};
     struct run_line *runs;
     int n, r = query_runs(s, a, 100, &runs, &n, err);
     if (r < 0)
         return r;
     struct table t;
-    table_init(&t, headings, 7);
+    table_init(&t, headings, 8);
     for (int i = 0; i < n; i++) {
         table_cell(&t, "%lld", (long long)runs[i].id);
         table_cell(&t, "%s", runs[i].started);
         table_cell(&t, runs[i].ended ? "%.1f" : "", runs[i].seconds);
         table_cell(&t, runs[i].ended ? "%d" : o.json ? "" : "-", runs[i].exit_code);
         table_cell(&t, "%lld", (long long)runs[i].n_evaluations);
+        table_cell(&t, runs[i].n_failures || o.json ? "%lld" : "", (long long)runs[i].n_failures);
         table_cell(&t, "%lld", (long long)runs[i].tokens_computed);
         table_cell(&t, "%s", runs[i].command_line);
     }

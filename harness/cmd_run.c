@@ -46,7 +46,7 @@ static const struct option run_options[] = {
     {OPTION_STR, 0, "draws", "MODE", &o.draws,
      "examples by place (lm-eval) or by document (keyed) [lm-eval]"},
     {OPTION_FLAG, 0, "skip_bad_rows", NULL, &o.skip_bad_rows,
-     "leave out and count rows that cannot be asked [they stop the run]"},
+     "leave out and count rows that cannot be asked [they stop the task]"},
     {OPTION_GROUP, 0, "Where things are", NULL, NULL, NULL},
     {OPTION_LIST, 0, "data", "DIR", &o.data,
      "data folder; may be given again [~/.cache/assay/data]"},
@@ -129,6 +129,16 @@ static void print_notes(const struct plan *p, struct progress *progress)
         for (int k = 0; p->items[i].info && k < p->items[i].info->n_notes; k++)
             progress_note(progress, "task \"%s\": %s", p->items[i].info->name,
                           p->items[i].info->notes[k]);
+}
+
+/* Before the others are asked, and whatever `quiet` says. */
+static void report_left_out(const struct plan *p, const char *model, struct progress *progress,
+                            struct totals *t)
+{
+    for (int i = 0; i < p->n; i++)
+        if (p->items[i].failure)
+            progress_note(progress, "%s: left out: %s", model, p->items[i].failure);
+    t->n_failed += p->n_failed;
 }
 
 static void report_failures(const struct plan *p, struct progress *progress, struct totals *t)
@@ -252,6 +262,7 @@ static int run_model(const char *spec, struct store *s, int64_t run,
         goto out;        /* better now than after the work */
     if (t->lists.n == 0) /* the tasks are the same for every model */
         print_notes(&p, progress);
+    report_left_out(&p, backend_info(b)->name, progress, t);
     r = run_plan(b, s, &p, progress, err);
     t->tokens += backend_stats(b).tokens_computed;
     report_failures(&p, progress, t);

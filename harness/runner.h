@@ -20,6 +20,7 @@ struct planned {
     const struct task_ref *ref;
     struct task *task;
     const struct task_info *info;
+    const char *failure; /* why the task cannot be asked: `task` is NULL then; NULL: it can */
     int64_t id;          /* row of the evaluation in the store */
     unsigned char *done; /* bitmap over documents; NULL for none */
     int64_t n_stored;    /* bits set in `done` below n_eval */

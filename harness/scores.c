@@ -83,6 +83,8 @@ static void add_group_line(struct arena *a, const struct plan *p, int group,
     for (int i = 0; i < p->n; i++) {
         if (p->items[i].ref->is_group || !task_ref_below(p->items[0].ref, i, group))
             continue;
+        if (!p->items[i].task)
+            return; /* a mean without it would be another group's */
         const struct score_entry *e = leaf_entry(leaves, p->items[i].info->name, g->metric, filter);
         if (!e || e->line.n == 0)
             continue;
@@ -143,7 +145,7 @@ int scores_collect(struct arena *a, struct store *s, const struct plan *p, struc
     struct score_list leaves = {0}, all = {.model = ret->model};
     int r = 0;
     for (int i = 0; i < p->n && r == 0; i++)
-        if (!p->items[i].ref->is_group)
+        if (p->items[i].task)
             r = collect_leaf(a, s, p, i, &leaves, err);
     size_t next = 0; /* leaves are in the plan's order */
     for (int i = 0; i < p->n && r == 0; i++) {
@@ -151,7 +153,8 @@ int scores_collect(struct arena *a, struct store *s, const struct plan *p, struc
             collect_group(a, p, i, &leaves, &all);
             continue;
         }
-        while (next < leaves.n && strcmp(leaves.items[next].task, p->items[i].info->name) == 0)
+        while (p->items[i].task && next < leaves.n &&
+               strcmp(leaves.items[next].task, p->items[i].info->name) == 0)
             *ARRAY_PUSH(&all) = leaves.items[next++];
     }
     free(leaves.items);
@@ -228,6 +231,21 @@ static bool says_nothing(const struct score_list *models, size_t n_models,
     return nothing;
 }
 
+static void text_row(struct table *t, const struct score_list *models, size_t n_models,
+                     const struct score_entry *e)
+{
+    table_cell(t, "%*s%s%s", 2 * e->depth, "", e->depth ? "- " : "", e->alias);
+    table_cell(t, "%s", e->version);
+    table_cell(t, "%s", e->filter);
+    table_cell(t, e->num_fewshot < 0 ? "" : "%d", e->num_fewshot);
+    table_cell(t, "%s", e->metric);
+    table_cell(t, "%s", arrow(e->metric));
+    table_cell(t, *e->metric ? "%lld" : "", (long long)e->line.n);
+    for (size_t m = 0; m < n_models; m++)
+        value_cell(t, same_entry(&models[m], e));
+}
+
+/* Every entry of the first model, then those that it lacks: a task may fail for one model. */
 static void print_text(const struct score_list *models, size_t n_models)
 {
     enum { FIXED = 7, MOST = 32 };
@@ -240,20 +258,15 @@ static void print_text(const struct score_list *models, size_t n_models)
         headings[FIXED + m] = arena_printf(&a, ">%s", models[m].model);
     struct table t;
     table_init(&t, headings, FIXED + (int)n_models);
-    for (size_t i = 0; i < models[0].n; i++) {
-        const struct score_entry *e = &models[0].items[i];
-        if (says_nothing(models, n_models, e))
-            continue;
-        table_cell(&t, "%*s%s%s", 2 * e->depth, "", e->depth ? "- " : "", e->alias);
-        table_cell(&t, "%s", e->version);
-        table_cell(&t, "%s", e->filter);
-        table_cell(&t, e->num_fewshot < 0 ? "" : "%d", e->num_fewshot);
-        table_cell(&t, "%s", e->metric);
-        table_cell(&t, "%s", arrow(e->metric));
-        table_cell(&t, *e->metric ? "%lld" : "", (long long)e->line.n);
-        for (size_t m = 0; m < n_models; m++)
-            value_cell(&t, m == 0 ? e : same_entry(&models[m], e));
-    }
+    for (size_t m = 0; m < n_models; m++)
+        for (size_t i = 0; i < models[m].n; i++) {
+            const struct score_entry *e = &models[m].items[i];
+            bool shown = says_nothing(models, n_models, e);
+            for (size_t k = 0; k < m && !shown; k++)
+                shown = same_entry(&models[k], e) != NULL;
+            if (!shown)
+                text_row(&t, models, n_models, e);
+        }
     table_print(&t, false);
     arena_free(&a);
 }

@@ -24,7 +24,7 @@ struct score_list {
 int scores_collect(struct arena *a, struct store *s, const struct plan *p, struct score_list *ret,
                    struct error *err);
 
-/* Prints one table for all models, one column each. The lists are of the same tasks. */
+/* Prints one table for all models, one column each. */
 void scores_print(const struct score_list *models, size_t n_models, bool json);
 
 #endif

@@ -137,22 +137,40 @@ static int check_documents(struct planned *p, const struct sweep_options *o, str
                      (long long)p->info->n_eval);
 }
 
+static void close_one(struct planned *p)
+{
+    task_close(p->task);
+    free(p->done);
+    *p = (struct planned){.ref = p->ref, .failure = p->failure};
+}
+
+/* `fault` gets what keeps the task from being asked; what is returned is the store's failure. */
 static int open_one(struct arena *a, struct planned *p, struct backend *b, struct store *s,
-                    int64_t run, const struct sweep_options *o, struct error *err)
+                    int64_t run, const struct sweep_options *o, struct error *fault,
+                    struct error *err)
 {
     struct task_options to = task_options(b, o);
-    int r = task_open(p->ref, &to, &p->task, err);
-    if (r < 0 || (r = task_check(p->task, err)) < 0)
-        return r;
+    if (task_open(p->ref, &to, &p->task, fault) < 0 || task_check(p->task, fault) < 0)
+        return 0;
     p->info = task_info(p->task);
     struct evaluation e;
+    int r;
     evaluation_describe(a, backend_info(b), p->info, o, &e);
     if ((r = store_evaluation(s, &e, &p->id, err)) < 0 ||
-        (r = store_run_evaluation(s, run, p->id, p->info->n_eval, err)) < 0)
+        (r = find_stored(p, s, o->n_top, err)) < 0)
         return r;
-    if ((r = find_stored(p, s, o->n_top, err)) < 0 || p->n_stored == p->info->n_eval)
-        return r;
-    return check_documents(p, o, err);
+    if (p->n_stored < p->info->n_eval && check_documents(p, o, fault) < 0)
+        return 0;
+    return store_run_evaluation(s, run, p->id, p->info->n_eval, err);
+}
+
+/* The task is left out, and the store says why. */
+static int leave_out(struct arena *a, struct planned *p, struct backend *b, struct store *s,
+                     int64_t run, const struct error *fault, struct error *err)
+{
+    p->failure = arena_printf(a, "%s", fault->msg);
+    close_one(p);
+    return store_run_failure(s, run, backend_info(b)->name, p->ref->name, p->failure, err);
 }
 
 bool task_ref_below(const struct task_ref *refs, int ref, int group)
@@ -204,19 +222,29 @@ int plan_open(struct arena *a, const struct selection *selected, struct backend 
                          backend_info(b)->path);
     struct plan p = {.items = arena_array(a, (size_t)selected->n, sizeof *p.items),
                      .n = selected->n};
-    int r = store_begin(s, err);
+    struct error first = {0};
+    int n_tasks = 0, r = store_begin(s, err);
     for (int i = 0; i < p.n && r == 0; i++) {
-        p.items[i].ref = &selected->refs[i];
+        struct planned *item = &p.items[i];
+        item->ref = &selected->refs[i];
         if (selected->refs[i].is_group) {
             r = store_one_group(a, selected, i, s, err);
             continue;
         }
-        r = open_one(a, &p.items[i], b, s, run, o, err);
-        if (r == 0) {
-            p.n_stored += p.items[i].n_stored;
-            p.n_missing += p.items[i].info->n_eval - p.items[i].n_stored;
+        struct error fault = {0};
+        n_tasks++;
+        r = open_one(a, item, b, s, run, o, &fault, err);
+        if (r == 0 && fault.code) {
+            first = p.n_failed++ ? first : fault;
+            r = leave_out(a, item, b, s, run, &fault, err);
+        } else if (r == 0) {
+            p.n_stored += item->n_stored;
+            p.n_missing += item->info->n_eval - item->n_stored;
         }
     }
+    if (r == 0 && p.n_failed == n_tasks && n_tasks)
+        r = error_set(err, first.code, "%s%s", first.msg,
+                      n_tasks > 1 ? "; none of the other tasks can be asked either" : "");
     if (r == 0)
         r = store_commit(s, err);
     else
@@ -230,10 +258,8 @@ int plan_open(struct arena *a, const struct selection *selected, struct backend 
 
 void plan_close(struct plan *p)
 {
-    for (int i = 0; i < p->n; i++) {
-        task_close(p->items[i].task);
-        free(p->items[i].done);
-    }
+    for (int i = 0; i < p->n; i++)
+        close_one(&p->items[i]);
     *p = (struct plan){0};
 }
 

@@ -26,10 +26,11 @@ struct sweep_options {
     bool quiet, json;
 };
 
-/* One model's evaluations, open. Groups stand in it too, with a NULL task. */
+/* One model's evaluations, open. Groups stand in it too, with a NULL task, and so do tasks that
+ * cannot be asked. */
 struct plan {
-    struct planned *items; /* in the selection's order: groups before their members */
-    int n;
+    struct planned *items;       /* in the selection's order: groups before their members */
+    int n, n_failed;             /* items; tasks that cannot be asked */
     int64_t n_missing, n_stored; /* documents to ask, and those that the store has */
 };
 
@@ -38,8 +39,10 @@ struct plan {
 void evaluation_describe(struct arena *a, const struct backend_info *m, const struct task_info *t,
                          const struct sweep_options *o, struct evaluation *ret);
 
-/* Opens each selected task, checks that it can be scored here, notes in the store that `run` asks
- * for it, and finds what is stored. */
+/* Opens each selected task, checks that it can be asked and scored here, notes in the store that
+ * `run` asks for it, and finds what is stored. A task that fails (missing data, bad rows) is noted
+ * in the store with its error and in its planned.failure, and the others stay; where all of them
+ * fail, the call fails with the first one's error. */
 int plan_open(struct arena *a, const struct selection *selected, struct backend *b, struct store *s,
               int64_t run, const struct sweep_options *o, struct plan *ret, struct error *err);
 void plan_close(struct plan *p);

@@ -312,6 +312,7 @@ static void read_run(struct arena *a, sqlite3_stmt *st, void *item)
         .tokens_computed = sqlite3_column_int64(st, 6),
         .seconds = sqlite3_column_double(st, 7),
         .n_evaluations = sqlite3_column_int64(st, 8),
+        .n_failures = sqlite3_column_int64(st, 9),
     };
 }
 
@@ -322,7 +323,8 @@ int query_runs(struct store *s, struct arena *a, int limit, struct run_line **re
     sqlite3_stmt *st = NULL;
     int r = sql_query(&s->sql,
                       "SELECT id, command_line, pid, started, ended, exit_code, tokens_computed, "
-                      "seconds, (SELECT count(*) FROM run_evaluations WHERE run = runs.id) "
+                      "seconds, (SELECT count(*) FROM run_evaluations WHERE run = runs.id), "
+                      "(SELECT count(*) FROM run_failures WHERE run = runs.id) "
                       "FROM runs ORDER BY id DESC LIMIT ?",
                       &st, err, "i", (int64_t)limit);
     if (r == 0)

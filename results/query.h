@@ -79,6 +79,7 @@ struct run_line {
     int64_t tokens_computed;
     double seconds;
     int64_t n_evaluations;
+    int64_t n_failures; /* tasks that could not be asked */
 };
 int query_runs(struct store *s, struct arena *a, int limit, struct run_line **ret, int *n,
                struct error *err);

@@ -1,4 +1,4 @@
--- schema.sql: what an assay store holds, version 5. Read it from the top; it is the whole truth.
+-- schema.sql: what an assay store holds, version 6. Read it from the top; it is the whole truth.
 --
 -- A MODEL answers a TASK: that is an EVALUATION. It has one SAMPLE a document; a sample has the
 -- REQUESTS that were put to the model, each with its response, and the SCORES they earned.
@@ -6,13 +6,13 @@
 -- a multiple-choice task again from its requests, without the model. RUNS say who asked for what.
 --
 -- The views at the end, v_scores, v_samples, v_requests, v_compare, v_tokens, v_divergence,
--- v_exact_divergence, v_models, v_leaderboard and v_groups, are made for people's own SQL: their names and columns stay as they
--- are from version to version, whatever happens to the tables. Times are UTC in ISO 8601.
--- Log-probabilities are natural logarithms. A change here comes with a migrate_N.sql that turns
--- version N - 1 into N.
+-- v_exact_divergence, v_models, v_leaderboard, v_groups and v_failures, are made for people's own
+-- SQL: their names and columns stay as they are from version to version, whatever happens to the
+-- tables. Times are UTC in ISO 8601. Log-probabilities are natural logarithms. A change here comes
+-- with a migrate_N.sql that turns version N - 1 into N.
 
 PRAGMA application_id = 1095979865;  -- "ASSY": tells a store from other SQLite files
-PRAGMA user_version = 5;
+PRAGMA user_version = 6;
 
 -- Every text once, whoever refers to it: prompts, choices, responses, documents, definitions, and
 -- token ids as a JSON array. A sample that is replaced leaves its texts here.
@@ -230,6 +230,15 @@ CREATE TABLE token_divergences (
     PRIMARY KEY (divergence, position, place)
 ) WITHOUT ROWID;
 
+-- What a run could not ask a model at all: a task whose data is missing or has bad rows.
+CREATE TABLE run_failures (
+    run   INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    model TEXT NOT NULL,                        -- the label
+    task  TEXT NOT NULL,
+    error TEXT NOT NULL,
+    PRIMARY KEY (run, model, task)
+) WITHOUT ROWID;
+
 -- ---- views for people ----
 
 -- One row for each model, task, metric and filter: the aggregate over the most documents.
@@ -427,3 +436,10 @@ FROM v_leaderboard l
 GROUP BY l.model, l.grp
 HAVING sum(l.n_terms) = (SELECT count(*) FROM group_terms gt JOIN groups g ON g.id = gt.grp
                          WHERE g.name = l.grp);
+
+-- One row for each task that a run could not ask a model, the last run first.
+CREATE VIEW v_failures AS
+SELECT f.run AS run, r.started AS started, f.model AS model, f.task AS task, f.error AS error
+FROM run_failures f
+JOIN runs r ON r.id = f.run
+ORDER BY f.run DESC;

@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "results/store_sql.h"
 
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 6
 #define APPLICATION_ID 1095979865 /* as schema.sql sets it */
 #define BUSY_MS        5000       /* for a reader's checkpoint, or somebody's sqlite3 shell */
 

@@ -149,6 +149,10 @@ int store_divergence(struct store *s, int64_t evaluation_a, int64_t evaluation_b
 int store_has_divergence(struct store *s, int64_t evaluation_a, int64_t evaluation_b,
                          int64_t doc_id, struct error *err);
 
+/* Notes that the run could not ask the model for the task, and why. */
+int store_run_failure(struct store *s, int64_t run, const char *model, const char *task,
+                      const char *error, struct error *err);
+
 /* A group of tasks, so that comparisons and reports can show it without the definitions. It
  * replaces the group of the same name. */
 struct group_row {

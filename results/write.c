@@ -492,3 +492,11 @@ int store_has_divergence(struct store *s, int64_t evaluation_a, int64_t evaluati
                      "(SELECT sa.id, sb.id " OF_BOTH ")",
                      NULL, err, "iii", evaluation_a, evaluation_b, doc_id);
 }
+
+int store_run_failure(struct store *s, int64_t run_id, const char *model, const char *task,
+                      const char *error, struct error *err)
+{
+    return store_run(
+        s, "INSERT OR REPLACE INTO run_failures (run, model, task, error) VALUES (?, ?, ?, ?)",
+        NULL, err, "izzz", run_id, model, task, error);
+}

@@ -234,13 +234,13 @@ static int prepare_fields(struct task *t, const struct value *recorded, bool ski
                           struct error *err)
 {
     enum { MOST = 1000 };
-    struct error later;
-    int r = try_document(t, recorded, 0, err);
+    struct error first, later;
+    int r = try_document(t, recorded, 0, &first);
     for (int64_t i = 1; r < 0 && skip_bad_rows && i < MOST && i < docs_count(t->eval); i++) {
         t->text = t->target = t->choice = NULL;
         r = try_document(t, NULL, i, &later);
     }
-    return r;
+    return r < 0 ? error_set(err, first.code, "%s", first.msg) : 0;
 }
 
 /* ---- opening ---- */

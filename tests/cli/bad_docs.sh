@@ -28,5 +28,15 @@ cmp table.txt again.txt && echo "the same table"
 # the first one too
 { echo "$bad"; echo "$good"; } >data/colors.jsonl
 run_tiny --include_path tasks -t colors --skip-bad-rows | grep "acc " | sed 's/  */ /g'
+
+# only the task with the bad rows fails; the store says why, and its group has no mean
+echo "$bad" >>data/colors.jsonl
+echo "$good" >data/good.jsonl
+sed 's,colors,fine,' tasks/colors.yaml | sed 's,fine.jsonl,good.jsonl,' >tasks/fine.yaml
+printf 'group: both\ntask: [colors, fine]\naggregate_metric_list: [{metric: acc}]\n' >tasks/both.yaml
+try run -q -m tiny --include_path tasks -t both --db other.db
+sqlite3 other.db "select model, task, error from v_failures; select exit_code from runs"
+"$assay" ls --runs --db other.db --json | sed 's/.*"exit/"exit/'
+
 echo '{"broken": ' >data/colors.jsonl
 try run -q -m tiny --include_path tasks -t colors --db t.db --skip-bad-rows

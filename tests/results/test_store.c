@@ -57,7 +57,7 @@ static void creates_and_reopens(void)
     EXPECT_INT(store_has_sample(s, id, 10, &err), 0);
     EXPECT(store_evaluation(s, &(struct evaluation){.hash = "h2"}, &id, &err) < 0);
     store_close(s);
-    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 5);
+    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 6);
     EXPECT_INT(fixture_number(path, "SELECT tokens_computed FROM runs WHERE ended IS NOT NULL"),
                12345);
     EXPECT_INT(fixture_number(path, "SELECT count(*) FROM v_samples WHERE metric = 'acc'"), 10);
@@ -577,7 +577,7 @@ static void brings_old_stores_up_to_date(void)
         EXPECT_ERROR(store_open(path, STORE_READ, &s, &err), &err, E_VERSION, "older assay");
     chmod(path, 0644);
     store_close(open_store(path, STORE_READ));
-    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 5);
+    EXPECT_INT(fixture_number(path, "PRAGMA user_version"), 6);
     EXPECT_INT(fixture_number(path, "SELECT count(*) FROM runs WHERE command_line = 'old'"), 1);
     expect_same_schema(path, fresh);
     arena_free(&a);
