@@ -122,7 +122,16 @@ enum rope_kind {
     ROPE_PAIRS,  /* pairs (2i, 2i + 1): GGUF's layout for the Llama family */
 };
 
-/* What the last projection answers for one row. */
+/* What is asked of the last projection: the log-probabilities of tokens after each of T rows. */
+struct asked {
+    int T;
+    const float *x;         /* [T, D] */
+    const int32_t *targets; /* tokens, by row; -1: only the argmax is wanted, logprob is 0 */
+    const int32_t *ends;    /* [T] row t's targets are ends[t-1] (0) .. ends[t]-1; NULL: one each */
+    int k;                  /* most probable tokens wanted of every row, 0 .. TOP_TOKENS */
+};
+
+/* The answer to one target. */
 struct token_logprob {
     double logprob;        /* of the wanted token: logit - log sum exp(logits), natural log */
     int32_t argmax;        /* the most probable token; the lowest id wins ties */
@@ -193,16 +202,13 @@ struct kernels {
     void (*round_to)(struct device *dev, float *x, size_t n, enum format dtype);
     /* Copies rows: y[i, D] = x[rows[i], D]. */
     void (*gather)(struct device *dev, float *y, const float *x, const int32_t *rows, int n, int D);
-    /* The projection to the vocabulary fused with log-softmax and gather: ret[t] for x[T, D],
-     * head [vocab, D], wanted token targets[t] (-1: only the argmax is wanted, logprob is 0). The
-     * logits of more than a few rows never exist at once. `ret` is host memory. */
-    void (*logprobs)(struct device *dev, struct token_logprob *ret, const float *x,
-                     const struct weight *head, const int32_t *targets, int T);
-    /* The same bits in `ret`, and in the same pass the k (0 .. TOP_TOKENS) most probable tokens of
-     * every row: top[T, k], the most probable first, of equal logits the lowest id first. */
-    void (*logprobs_top)(struct device *dev, struct token_logprob *ret, struct top_token *top,
-                         int k, const float *x, const struct weight *head, const int32_t *targets,
-                         int T);
+    /* The projection to the vocabulary, head [vocab, D], fused with log-softmax and gather: ret[i]
+     * answers the i-th target, and top[T, k] are every row's most probable tokens, the most
+     * probable first, of equal logits the lowest id first. `ret` has the same bits at any k, and
+     * whichever targets share a row. The logits of more than a few rows never exist at once.
+     * `ret` and `top` (unused when k is 0) are host memory. */
+    void (*logprobs)(struct device *dev, struct token_logprob *ret, struct top_token *top,
+                     const struct weight *head, const struct asked *asked);
     void (*close)(struct device *dev);
 };
 

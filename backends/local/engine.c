@@ -63,7 +63,7 @@ struct engine {
         struct question *items; /* by row */
         size_t n, cap;
     } questions;
-    int32_t *wanted_rows, *targets; /* [T] of a call */
+    int32_t *wanted_rows, *ends, *targets; /* [T] of a call */
     struct token_logprob *predicted;
     struct top_token *top; /* [T, TOP_TOKENS] */
     struct forward forward;
@@ -91,6 +91,7 @@ static int buffers_open(struct engine *e, struct error *err)
     e->sequences = mem_alloc(T, sizeof(int32_t));
     e->page_table = mem_alloc(T * (size_t)e->max_pages, sizeof(int32_t));
     e->wanted_rows = mem_alloc(T, sizeof(int32_t));
+    e->ends = mem_alloc(T, sizeof(int32_t));
     e->targets = mem_alloc(T, sizeof(int32_t));
     e->predicted = mem_alloc(T, sizeof *e->predicted);
     e->top = mem_alloc(T * TOP_TOKENS, sizeof *e->top);
@@ -150,9 +151,9 @@ void engine_close(struct engine *e)
     sampler_free(e->sampler);
     kvcache_close(&e->cache, e->k);
     waiting_free(&e->waiting);
-    void *arrays[] = {e->running.items, e->tokens,          e->positions,   e->sequences,
-                      e->page_table,    e->copies.items,    e->wanted_rows, e->targets,
-                      e->predicted,     e->questions.items, e->top};
+    void *arrays[] = {e->running.items, e->tokens,       e->positions,       e->sequences,
+                      e->page_table,    e->copies.items, e->wanted_rows,     e->ends,
+                      e->targets,       e->predicted,    e->questions.items, e->top};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     free(e);
@@ -429,30 +430,39 @@ static void answer(struct engine *e, const struct question *q, const struct pred
     to->done(to->arg, j);
 }
 
-/* The rows of q[n] as they meet the vocabulary, in the forward pass' y. */
-static const float *last_hidden(struct engine *e, const struct question *q, int n)
+/* The wanted rows as they meet the vocabulary, in the forward pass' y. */
+static const float *last_hidden(struct engine *e, int n)
 {
     struct forward *f = &e->forward;
-    for (int i = 0; i < n; i++)
-        e->wanted_rows[i] = q[i].row;
     e->k->gather(e->k->dev, f->y, f->x, e->wanted_rows, n, e->m->width);
     forward_last_norm(f, f->y, f->y, n);
     return f->y;
 }
 
+/* Questions come by row, and those about one row share its product with the vocabulary. */
+static struct asked ask_rows(struct engine *e, const struct question *q, int n)
+{
+    struct asked a = {.targets = e->targets, .ends = e->ends};
+    for (int i = 0; i < n; i++) {
+        a.T += i == 0 || q[i].row != q[i - 1].row;
+        e->wanted_rows[a.T - 1] = q[i].row;
+        e->targets[i] = q[i].reader.target;
+        e->ends[a.T - 1] = i + 1;
+        a.k = q[i].reader.job->n_top > a.k ? q[i].reader.job->n_top : a.k;
+    }
+    return a;
+}
+
 static void answer_by_logprobs(struct engine *e, const struct question *q, int n,
                                const struct receiver *to)
 {
-    int n_top = 0;
-    const float *rows = last_hidden(e, q, n);
-    for (int i = 0; i < n; i++) {
-        e->targets[i] = q[i].reader.target;
-        n_top = q[i].reader.job->n_top > n_top ? q[i].reader.job->n_top : n_top;
-    }
-    e->k->logprobs_top(e->k->dev, e->predicted, e->top, n_top, rows, &e->m->head, e->targets, n);
-    for (int i = 0; i < n; i++) {
+    struct asked a = ask_rows(e, q, n);
+    a.x = last_hidden(e, a.T);
+    e->k->logprobs(e->k->dev, e->predicted, e->top, &e->m->head, &a);
+    for (int i = 0, row = 0; i < n; i++) {
         const struct token_logprob *p = &e->predicted[i];
-        const struct top_token *top = e->top + (size_t)i * (size_t)n_top;
+        row += i == e->ends[row];
+        const struct top_token *top = e->top + (size_t)row * (size_t)a.k;
         answer(e, &q[i], &(struct prediction){p->logprob, p->argmax, top}, to);
     }
 }
@@ -474,7 +484,9 @@ static void answer_by_sampling(struct engine *e, const struct question *q, int n
                                const struct receiver *to)
 {
     struct sample_row rows[SAMPLED_ROWS];
-    const float *last = last_hidden(e, q, n);
+    for (int i = 0; i < n; i++)
+        e->wanted_rows[i] = q[i].row;
+    const float *last = last_hidden(e, n);
     e->k->linear(e->k->dev, e->logits, last, &e->m->head, NULL, n);
     for (int i = 0; i < n; i++)
         rows[i] = sampled_row(e, &q[i], i);

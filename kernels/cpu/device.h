@@ -77,6 +77,12 @@ static inline float *kv_page(const struct kv_cache *kv, int layer, const struct 
     return kv->data + ((size_t)id * (size_t)kv->n_layers + (size_t)layer) * 2 * half;
 }
 
+/* Where row t's targets begin, and those of the rows before it end. */
+static inline size_t asked_before(const struct asked *a, size_t t)
+{
+    return !a->ends ? t : t > 0 ? (size_t)a->ends[t - 1] : 0;
+}
+
 void kernels_ref(struct kernels *k);    /* every operation */
 void avx2_kernels(struct kernels *k);   /* those that it does faster (level.c) */
 void avx512_kernels(struct kernels *k); /* likewise */

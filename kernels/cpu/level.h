@@ -9,7 +9,7 @@ void LEVEL(kernels)(struct kernels *k); /* level.c: all of them, and the numeric
 
 /* attention.c: attention, kv_write, kv_copy */
 void LEVEL(attention_kernels)(struct kernels *k);
-/* linear.c: linear, logprobs, logprobs_top, and the width of the panels */
+/* linear.c: linear, logprobs, and the width of the panels */
 void LEVEL(linear_kernels)(struct kernels *k);
 /* int8.c: linear with a weight whose x_int8 is set */
 void LEVEL(int8_linear)(struct device *dev, float *y, const float *x, const struct weight *w,

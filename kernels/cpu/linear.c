@@ -582,14 +582,12 @@ struct block_sum {
 
 struct logprobs {
     const struct weight *head;
-    const float *x;         /* of the first row of the group */
-    const int32_t *targets; /* likewise */
-    size_t T, n_blocks;
+    const struct asked *asked;
+    size_t row, T, n_blocks;  /* the group: rows row .. row+T-1 */
     struct block_sum *blocks; /* [T, n_blocks] */
-    float *wanted;            /* [T] */
+    float *wanted;            /* by target, of all rows */
     struct top *tops;         /* [threads, T], of the blocks that the thread took */
-    int k;
-    char *work; /* a thread's: WORK_FLOATS, then [T, VB] logits */
+    char *work;               /* a thread's: WORK_FLOATS, then [T, VB] logits */
     size_t stride;
 };
 
@@ -641,23 +639,31 @@ static void logprobs_part(void *arg, size_t block, int thread)
     float *logits = work + WORK_FLOATS;
     size_t first = block * VB, n = min_size((size_t)l->head->rows - first, VB);
     size_t padded = (n + VL - 1) / VL * VL;
-    const struct product p = {
-        .w = l->head, .x = l->x, .y = logits, .first = first, .N = n, .T = l->T, .ldy = VB};
+    const struct product p = {.w = l->head,
+                              .x = l->asked->x + l->row * (size_t)l->head->cols,
+                              .y = logits,
+                              .first = first,
+                              .N = n,
+                              .T = l->T,
+                              .ldy = VB};
     product(&p, work);
     for (size_t t = 0; t < l->T; t++, logits += VB) {
         for (size_t i = n; i < padded; i++)
             logits[i] = -INFINITY;
         l->blocks[t * l->n_blocks + block] = sum_block(logits, padded, (int32_t)first);
-        if (l->k > 0)
-            top_block(&l->tops[(size_t)thread * l->T + t], l->k, logits, n, (int32_t)first);
-        int64_t target = l->targets[t] - (int64_t)first;
-        if (target >= 0 && target < (int64_t)n)
-            l->wanted[t] = logits[target];
+        if (l->asked->k > 0)
+            top_block(&l->tops[(size_t)thread * l->T + t], l->asked->k, logits, n, (int32_t)first);
+        size_t end = asked_before(l->asked, l->row + t + 1);
+        for (size_t i = asked_before(l->asked, l->row + t); i < end; i++) {
+            int64_t target = l->asked->targets[i] - (int64_t)first;
+            if (target >= 0 && target < (int64_t)n)
+                l->wanted[i] = logits[target];
+        }
     }
 }
 
-static struct token_logprob put_together(const struct block_sum *b, size_t n, int32_t target,
-                                         float wanted, double *all)
+/* The answer but for the target; *all: the logarithm of the sum of exp(logit). */
+static struct token_logprob put_together(const struct block_sum *b, size_t n, double *all)
 {
     struct token_logprob ret = {0};
     double max = -INFINITY, sum = 0;
@@ -669,7 +675,6 @@ static struct token_logprob put_together(const struct block_sum *b, size_t n, in
     for (size_t i = 0; i < n; i++)
         sum += b[i].max == -INFINITY ? b[i].sum : b[i].sum * exp(b[i].max - max);
     *all = max + log(sum);
-    ret.logprob = target < 0 ? 0 : wanted - *all;
     ret.argmax_logprob = max - *all;
     return ret;
 }
@@ -679,48 +684,51 @@ static void top_together(const struct logprobs *l, size_t t, size_t threads, dou
                          struct top_token *ret)
 {
     struct top *top = &l->tops[t];
+    const int k = l->asked->k;
     for (size_t thread = 1; thread < threads; thread++) {
         const struct top *more = &l->tops[thread * l->T + t];
         for (int i = 0; i < more->n; i++)
-            top_add(top, l->k, more->logits[i], more->tokens[i]);
+            top_add(top, k, more->logits[i], more->tokens[i]);
     }
-    top_answer(top, l->k, all, ret);
+    top_answer(top, k, all, ret);
 }
 
-static void logprobs_top(struct device *dev, struct token_logprob *ret, struct top_token *top,
-                         int k, const float *x, const struct weight *head, const int32_t *targets,
-                         int T)
+/* Row t of the group: its blocks put together, its targets answered. */
+static void answer_row(const struct logprobs *l, size_t t, size_t threads,
+                       struct token_logprob *ret, struct top_token *top)
 {
-    size_t D = (size_t)head->cols, V = (size_t)head->rows, n_blocks = (V + VB - 1) / VB;
-    size_t group = T > 0 ? even_share((size_t)T, TB) : 0, threads = (size_t)pool_size(dev->pool);
-    size_t n_tops = k > 0 ? threads * group : 0;
-    struct logprobs l = {.head = head, .n_blocks = n_blocks, .k = k};
+    const struct asked *a = l->asked;
+    double all;
+    struct token_logprob row = put_together(l->blocks + t * l->n_blocks, l->n_blocks, &all);
+    t += l->row;
+    for (size_t i = asked_before(a, t); i < asked_before(a, t + 1); i++) {
+        ret[i] = row;
+        ret[i].logprob = a->targets[i] < 0 ? 0 : (double)l->wanted[i] - all;
+    }
+    if (a->k > 0)
+        top_together(l, t - l->row, threads, all, top + t * (size_t)a->k);
+}
+
+static void logprobs(struct device *dev, struct token_logprob *ret, struct top_token *top,
+                     const struct weight *head, const struct asked *a)
+{
+    size_t V = (size_t)head->rows, T = (size_t)a->T, n_blocks = (V + VB - 1) / VB;
+    size_t group = T > 0 ? even_share(T, TB) : 0, threads = (size_t)pool_size(dev->pool);
+    size_t n_tops = a->k > 0 ? threads * group : 0;
+    struct logprobs l = {.head = head, .asked = a, .n_blocks = n_blocks};
     l.work = device_scratch(dev, (WORK_FLOATS + group * VB) * sizeof(float), &l.stride);
-    l.blocks = device_shared(dev, group * (n_blocks * sizeof *l.blocks + sizeof *l.wanted) +
-                                      n_tops * sizeof *l.tops);
+    l.blocks = device_shared(dev, group * n_blocks * sizeof *l.blocks + n_tops * sizeof *l.tops +
+                                      asked_before(a, T) * sizeof *l.wanted);
     l.tops = (struct top *)(void *)(l.blocks + group * n_blocks);
     l.wanted = (float *)(void *)(l.tops + n_tops);
-    for (size_t t = 0; t < (size_t)T; t += group) {
-        l.T = min_size((size_t)T - t, group);
-        l.x = x + t * D;
-        l.targets = targets + t;
+    for (l.row = 0; l.row < T; l.row += group) {
+        l.T = min_size(T - l.row, group);
         for (size_t i = 0; i < n_tops; i++)
             l.tops[i].n = 0;
-        share(dev, l.T * V * D < SERIAL_PRODUCTS, n_blocks, logprobs_part, &l);
-        for (size_t i = 0; i < l.T; i++) {
-            double all;
-            ret[t + i] =
-                put_together(l.blocks + i * n_blocks, n_blocks, l.targets[i], l.wanted[i], &all);
-            if (k > 0)
-                top_together(&l, i, threads, all, top + (t + i) * (size_t)k);
-        }
+        share(dev, l.T * V * (size_t)head->cols < SERIAL_PRODUCTS, n_blocks, logprobs_part, &l);
+        for (size_t t = 0; t < l.T; t++)
+            answer_row(&l, t, threads, ret, top);
     }
-}
-
-static void logprobs(struct device *dev, struct token_logprob *ret, const float *x,
-                     const struct weight *head, const int32_t *targets, int T)
-{
-    logprobs_top(dev, ret, NULL, 0, x, head, targets, T);
 }
 
 void LEVEL(linear_kernels)(struct kernels *k)
@@ -728,5 +736,4 @@ void LEVEL(linear_kernels)(struct kernels *k)
     k->dev->panel = W;
     k->linear = linear;
     k->logprobs = logprobs;
-    k->logprobs_top = logprobs_top;
 }

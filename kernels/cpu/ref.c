@@ -262,14 +262,12 @@ static void gather(struct device *dev, float *y, const float *x, const int32_t *
 /* log sum exp of the logits so far, as max + log(sum); takes the vocabulary in order, so that of
  * equal logits the first stays the argmax. A NaN makes the sum NaN but is never the argmax. */
 struct lse {
-    double max, sum, wanted;
+    double max, sum;
     int32_t argmax;
 };
 
-static void lse_add(struct lse *s, float logit, int32_t token, int32_t target)
+static void lse_add(struct lse *s, float logit, int32_t token)
 {
-    if (token == target)
-        s->wanted = logit;
     if (logit > s->max) {
         s->sum = s->sum * exp(s->max - logit) + 1;
         s->max = logit;
@@ -284,40 +282,37 @@ struct row_logits {
     struct top top;
 };
 
-static void logprobs_top(struct device *dev, struct token_logprob *ret, struct top_token *top,
-                         int k, const float *x, const struct weight *head, const int32_t *targets,
-                         int T)
+static void logprobs(struct device *dev, struct token_logprob *ret, struct top_token *top,
+                     const struct weight *head, const struct asked *a)
 {
-    size_t D = (size_t)head->cols, stride;
+    size_t D = (size_t)head->cols, T = (size_t)a->T, stride;
     float *row = (float *)device_scratch(dev, D * sizeof *row, &stride);
-    struct row_logits *rows = device_shared(dev, (size_t)T * sizeof *rows);
-    for (int t = 0; t < T; t++)
+    struct row_logits *rows = device_shared(dev, T * sizeof *rows);
+    for (size_t t = 0; t < T; t++)
         rows[t] = (struct row_logits){.lse.max = -INFINITY};
     for (int32_t v = 0; v < head->rows; v++) {
         weight_row_to_f32(head, v, row);
-        for (int t = 0; t < T; t++) {
-            float logit = (float)dot(x + (size_t)t * D, row, head->cols);
-            lse_add(&rows[t].lse, logit, v, targets[t]);
-            top_add(&rows[t].top, k, logit, v);
+        for (size_t t = 0; t < T; t++) {
+            float logit = (float)dot(a->x + t * D, row, head->cols);
+            lse_add(&rows[t].lse, logit, v);
+            top_add(&rows[t].top, a->k, logit, v);
+            for (size_t i = asked_before(a, t); i < asked_before(a, t + 1); i++)
+                if (a->targets[i] == v)
+                    ret[i].logprob = (double)logit;
         }
     }
-    for (int t = 0; t < T; t++) {
+    for (size_t t = 0; t < T; t++) {
         const struct lse *s = &rows[t].lse;
         double all = s->max + log(s->sum);
-        ret[t] = (struct token_logprob){
-            .logprob = targets[t] < 0 ? 0 : s->wanted - all,
-            .argmax = s->argmax,
-            .argmax_logprob = s->max - all,
-        };
-        if (k > 0)
-            top_answer(&rows[t].top, k, all, top + (size_t)t * (size_t)k);
+        for (size_t i = asked_before(a, t); i < asked_before(a, t + 1); i++)
+            ret[i] = (struct token_logprob){
+                .logprob = a->targets[i] < 0 ? 0 : ret[i].logprob - all,
+                .argmax = s->argmax,
+                .argmax_logprob = s->max - all,
+            };
+        if (a->k > 0)
+            top_answer(&rows[t].top, a->k, all, top + t * (size_t)a->k);
     }
-}
-
-static void logprobs(struct device *dev, struct token_logprob *ret, const float *x,
-                     const struct weight *head, const int32_t *targets, int T)
-{
-    logprobs_top(dev, ret, NULL, 0, x, head, targets, T);
 }
 
 void kernels_ref(struct kernels *k)
@@ -336,5 +331,4 @@ void kernels_ref(struct kernels *k)
     k->round_to = round_to;
     k->gather = gather;
     k->logprobs = logprobs;
-    k->logprobs_top = logprobs_top;
 }

@@ -135,7 +135,8 @@ static void bench_int8(const struct bench *b)
 static void run_logprobs(const struct kernels *k, const struct operands *o, int turn)
 {
     (void)turn;
-    k->logprobs(k->dev, (struct token_logprob *)(void *)o->y, o->x, o->weights, o->ids, o->T);
+    k->logprobs(k->dev, (struct token_logprob *)(void *)o->y, NULL, o->weights,
+                &(struct asked){.T = o->T, .x = o->x, .targets = o->ids});
 }
 
 static void bench_logprobs(const struct bench *b, enum format f, int T, int V, int D)

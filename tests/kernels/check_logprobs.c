@@ -5,6 +5,21 @@
 #include "kernels/format.h"
 #include "tests/kernels/levels.h"
 
+/* One target a row. */
+static void ask(const struct kernels *k, struct token_logprob *ret, const float *x,
+                const struct weight *head, const int32_t *targets, int T)
+{
+    k->logprobs(k->dev, ret, NULL, head, &(struct asked){.T = T, .x = x, .targets = targets});
+}
+
+static void ask_top(const struct kernels *k, struct token_logprob *ret, struct top_token *top,
+                    int n_top, const float *x, const struct weight *head, const int32_t *targets,
+                    int T)
+{
+    k->logprobs(k->dev, ret, top, head,
+                &(struct asked){.T = T, .x = x, .targets = targets, .k = n_top});
+}
+
 /* Per row the bound of a logit. */
 static double *logit_bounds(const float *x, const struct weight *head, int T)
 {
@@ -60,22 +75,21 @@ static void logprobs_shape(enum format f, int T, int V, int D)
     struct token_logprob *got = mem_alloc(n + 1, sizeof *got),
                          *other = mem_alloc(n + 1, sizeof *got);
     ref->linear(ref->dev, logits, x, &head, NULL, T);
-    ref->logprobs(ref->dev, want, x, &head, targets, T);
+    ask(ref, want, x, &head, targets, T);
     double *bounds = logit_bounds(x, &head, T);
     FOR_LEVELS(l)
     {
         tool_shape("logprobs %s T=%d V=%d D=%d", format_info[f].name, T, V, D);
         struct weight own = packed(l, &head);
-        l->k[1].logprobs(l->k[1].dev, got, x, &own, targets, T);
+        ask(&l->k[1], got, x, &own, targets, T);
         logprobs_close(want, got, logits, (size_t)V, T, bounds);
         for (size_t t = 0; t < n; t++)
-            l->k[0].logprobs(l->k[0].dev, other + t, x + t * (size_t)D, &own, targets + t, 1);
+            ask(&l->k[0], other + t, x + t * (size_t)D, &own, targets + t, 1);
         if (!same_logprobs(got, other, n))
             tool_fail("a row alone has other bits");
         size_t cut = n / 3;
-        l->k[2].logprobs(l->k[2].dev, other, x, &own, targets, (int)cut);
-        l->k[2].logprobs(l->k[2].dev, other + cut, x + cut * (size_t)D, &own, targets + cut,
-                         T - (int)cut);
+        ask(&l->k[2], other, x, &own, targets, (int)cut);
+        ask(&l->k[2], other + cut, x + cut * (size_t)D, &own, targets + cut, T - (int)cut);
         if (!same_logprobs(got, other, n))
             tool_fail("cut after row %zu has other bits", cut);
         unpack(l, &own);
@@ -121,7 +135,7 @@ void logprobs_edges(void)
         tool_shape("logprobs with ties and NaN");
         struct weight head = packed(l, &file);
         x[0] = 0; /* 41, 300 and 517 tie again; 5 is NaN everywhere */
-        l->k[1].logprobs(l->k[1].dev, r, x, &head, (const int32_t[]){300, 6, 1, 2}, T);
+        ask(&l->k[1], r, x, &head, (const int32_t[]){300, 6, 1, 2}, T);
         EXPECT_INT(r[0].argmax, 41);
         EXPECT_INT(r[1].argmax, 0);
         EXPECT_INT(r[2].argmax, 0);
@@ -129,14 +143,14 @@ void logprobs_edges(void)
         for (int t = 0; t < T; t++)
             EXPECT(isnan(r[t].logprob)); /* a NaN logit spoils the sum, and says so */
         struct top_token top[T * 4];
-        l->k[1].logprobs_top(l->k[1].dev, r, top, 4, x, &head, (const int32_t[]){1, 1, 1, 1}, T);
+        ask_top(&l->k[1], r, top, 4, x, &head, (const int32_t[]){1, 1, 1, 1}, T);
         EXPECT(top[0].token == 41 && top[1].token == 300 && top[2].token == 517);
         EXPECT(top[4].token == 0 && top[7].token == 3);
         EXPECT(top[8].token == -1 && isnan(top[8].logprob));
         unpack(l, &head);
         rows[5 * D] = 0;
         head = packed(l, &file);
-        l->k[1].logprobs(l->k[1].dev, r, x, &head, (const int32_t[]){300, 6, 1, -1}, 2);
+        ask(&l->k[1], r, x, &head, (const int32_t[]){300, 6, 1, -1}, 2);
         EXPECT(r[0].logprob == r[0].argmax_logprob && r[0].logprob < -log(2));
         EXPECT_NEAR(r[1].logprob, -log(V), 1e-6);
         unpack(l, &head);
@@ -203,14 +217,13 @@ static void logprobs_top_shape(enum format f, int T, int V, int D, int k)
         tool_shape("logprobs_top %s T=%d V=%d D=%d k=%d", format_info[f].name, T, V, D, k);
         struct weight own = packed(l, &head);
         l->k[0].linear(l->k[0].dev, logits, x, &own, NULL, T);
-        l->k[1].logprobs(l->k[1].dev, want, x, &own, targets, T);
-        l->k[2].logprobs_top(l->k[2].dev, got, top, k, x, &own, targets, T);
+        ask(&l->k[1], want, x, &own, targets, T);
+        ask_top(&l->k[2], got, top, k, x, &own, targets, T);
         if (!same_logprobs(want, got, (size_t)T))
             tool_fail("not the bits of logprobs");
         top_close(got, top, k, logits, V, T);
         for (int t = 0; t < T; t++)
-            l->k[t % 2].logprobs_top(l->k[t % 2].dev, got, other + t * k, k, x + t * D, &own,
-                                     targets + t, 1);
+            ask_top(&l->k[t % 2], got, other + t * k, k, x + t * D, &own, targets + t, 1);
         for (size_t i = 0; i < n_top; i++)
             if (top[i].token != other[i].token ||
                 memcmp(&top[i].logprob, &other[i].logprob, sizeof top->logprob) != 0)
@@ -234,4 +247,42 @@ void logprobs_top(void)
     logprobs_top_shape(FORMAT_BF16, 70, 513, 40, 3);
     logprobs_top_shape(FORMAT_Q4_0, 6, 259, 64, 20);
     logprobs_top_shape(FORMAT_F32, 2, 300, 9, 0);
+}
+
+/* Rows that answer none, one and many targets give each the bits that it has alone; and every row's
+ * most probable tokens. */
+void logprobs_several(void)
+{
+    enum { T = 200, V = 700, D = 33, MOST = 5, N_TOP = 3 };
+    float *x = tame_floats(T * D, 1);
+    struct weight head = random_weight(FORMAT_F32, V, D);
+    int32_t targets[T * MOST], ends[T], n = 0;
+    for (int t = 0; t < T; t++) {
+        for (int i = t % 3 ? (int)random_below(MOST + 1) : 0; i > 0; i--)
+            targets[n++] = random_below(9) ? (int32_t)random_below(V) : -1;
+        ends[t] = n;
+    }
+    FOR_LEVELS(l)
+    {
+        struct token_logprob got[T * MOST], alone;
+        struct top_token top[T * N_TOP], top_alone[N_TOP];
+        tool_shape("several targets a row");
+        struct weight own = packed(l, &head);
+        l->k[2].logprobs(l->k[2].dev, got, top, &own, &(struct asked){T, x, targets, ends, N_TOP});
+        for (int t = 0, i = 0; t < T; t++) {
+            for (; i < ends[t]; i++) {
+                ask_top(&l->k[0], &alone, top_alone, N_TOP, x + t * D, &own, targets + i, 1);
+                if (!same_logprobs(&alone, &got[i], 1))
+                    tool_fail("row %d: target %d has other bits than alone", t, i);
+            }
+            ask_top(&l->k[0], &alone, top_alone, N_TOP, x + t * D, &own, (int32_t[]){-1}, 1);
+            for (int j = 0; j < N_TOP; j++)
+                if (top[t * N_TOP + j].token != top_alone[j].token ||
+                    memcmp(&top[t * N_TOP + j].logprob, &top_alone[j].logprob, sizeof(double)) != 0)
+                    tool_fail("row %d: place %d is not that of the row alone", t, j);
+        }
+        unpack(l, &own);
+    }
+    floats_free(x);
+    weight_drop(&head);
 }

@@ -44,7 +44,7 @@ void linear_invariance(const struct level *l, const float *y, const float *x,
 void attention(void), copied_positions(void);
 void int8(void), int8_extremes(void), int8_refused(void);
 void linear(void), weights(void), linear_not_finite(void);
-void logprobs(void), logprobs_edges(void), logprobs_top(void);
+void logprobs(void), logprobs_edges(void), logprobs_top(void), logprobs_several(void);
 void add_rmsnorm(void), rope_angles(void), rope(void), silu_mul(void), add(void), round_to(void),
     embed_and_gather(void);
 

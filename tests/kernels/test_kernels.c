@@ -155,6 +155,7 @@ int main(int argc, char **argv)
         {"logprobs", logprobs},
         {"logprobs_edges", logprobs_edges},
         {"logprobs_top", logprobs_top},
+        {"logprobs_several", logprobs_several},
     };
     int n_threads = 0;
     for (int i = 1; i < argc; i++) {
