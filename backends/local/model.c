@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/limits.h"
 
@@ -305,59 +303,13 @@ static int read_rope(struct load *l)
 
 static const struct tensor *need_tensor(struct load *l, const char *name)
 {
-    const struct tensor *t = checkpoint_tensor(l->c, name);
-    if (!t)
-        error_set(l->err, E_INPUT, "cannot run the model \"%s\": it lacks the tensor \"%s\"",
-                  l->c->path, name);
-    return t;
-}
-
-static void put_shape(struct buf *b, const int64_t *shape, int n_dims)
-{
-    buf_char(b, '[');
-    for (int d = 0; d < n_dims; d++)
-        buf_printf(b, "%s%" PRId64, d ? ", " : "", shape[d]);
-    buf_char(b, ']');
-}
-
-static int check_shape(struct load *l, const struct tensor *t, int n_dims, int64_t rows,
-                       int64_t cols)
-{
-    if (t->format == FORMAT_COUNT) {
-        struct buf known = {0};
-        for (int f = 0; f < FORMAT_COUNT; f++)
-            if (!format_info[f].only_made)
-                buf_printf(&known, "%s%s", known.n ? ", " : "", format_info[f].name);
-        error_set(l->err, E_UNSUPPORTED,
-                  "cannot run the model \"%s\": tensor \"%.*s\" is stored as %s, which is not "
-                  "known; known: %s",
-                  l->c->path, STR_ARG(t->name), t->type_name, known.p);
-        buf_free(&known);
-        return E_UNSUPPORTED;
-    }
-    const int64_t wanted[] = {rows, cols}, *want = n_dims == 1 ? wanted + 1 : wanted;
-    if (t->n_dims == n_dims && memcmp(t->shape, want, (size_t)n_dims * sizeof *want) == 0)
-        return 0;
-    struct buf has = {0}, needs = {0};
-    put_shape(&has, t->shape, t->n_dims);
-    put_shape(&needs, want, n_dims);
-    int r = error_set(l->err, E_INPUT,
-                      "cannot run the model \"%s\": tensor \"%.*s\" has the shape %s, its "
-                      "settings ask for %s",
-                      l->c->path, STR_ARG(t->name), has.p, needs.p);
-    buf_free(&has);
-    buf_free(&needs);
-    return r;
+    return tensor_need(l->c, name, l->err);
 }
 
 static float *read_vector(struct load *l, const struct tensor *t, int n)
 {
-    if (check_shape(l, t, 1, 1, n) < 0)
-        return NULL;
-    struct weight row = {.format = t->format, .rows = 1, .cols = n, .data = t->data};
-    float *ret = arena_array(&l->m->arena, (size_t)n, sizeof *ret);
-    weight_row_to_f32(&row, 0, ret);
-    l->m->n_params += n;
+    float *ret = tensor_vector(&l->m->arena, l->c, t, n, l->err);
+    l->m->n_params += ret ? n : 0;
     return ret;
 }
 
@@ -376,33 +328,26 @@ static void quantize_row(void *arg, size_t row, int thread)
     format_from_f32(j->to->format, x, j->from->cols, to, NULL);
 }
 
-/* The file's pages are not needed any more: memory goes back, so that loading with quant= never
- * holds the model twice. Should somebody read them, they are read from the file again. */
-static void forget_pages(const struct weight *w)
+static size_t row_bytes(const struct weight *w)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)w->data;
-    uintptr_t end = (begin + (size_t)w->rows * format_row_bytes(w->format, w->cols)) / page * page;
-    begin = (begin + page - 1) / page * page;
-    if (begin < end)
-        madvise((void *)begin, end - begin, MADV_DONTNEED);
+    return (size_t)w->rows * format_row_bytes(w->format, w->cols);
 }
 
 /* Replaces the weight by a quantized one that the model owns. */
 static int quantize(struct load *l, struct weight *w)
 {
     struct weight q = {.format = l->quant.format, .rows = w->rows, .cols = w->cols};
-    void *data = mem_try((size_t)w->rows, format_row_bytes(q.format, q.cols));
-    if (!data)
+    q.data = owned_new(&l->m->owned, (size_t)w->rows, format_row_bytes(q.format, q.cols));
+    if (!q.data)
         return error_set(l->err, E_MEMORY,
                          "out of memory: quantizing the model \"%s\" needs %zu MiB more",
-                         l->c->path, (size_t)w->rows * format_row_bytes(q.format, q.cols) >> 20);
-    *ARRAY_PUSH(&l->m->owned) = data;
-    q.data = data;
+                         l->c->path, row_bytes(&q) >> 20);
     struct quantize_job job = {
         w, &q, mem_alloc((size_t)pool_size(l->pool) * (size_t)w->cols, sizeof(float))};
     pool_run(l->pool, (size_t)w->rows, quantize_row, &job);
     free(job.scratch);
-    forget_pages(w);
+    forget_pages(w->data, row_bytes(w));
+    owned_drop(&l->m->owned, w->data);
     *w = q;
     return 0;
 }
@@ -430,28 +375,12 @@ static int foresee_quantized(struct load *l)
         l->c->path, format_info[l->quant.format].name, bytes >> 20, available >> 20);
 }
 
-/* Kernels read floats at their natural alignment; a file may put them anywhere. */
-static int align(struct load *l, struct weight *w, size_t bytes)
-{
-    size_t size = w->format == FORMAT_F32 ? sizeof(float) : 2;
-    if ((uintptr_t)w->data % size == 0)
-        return 0;
-    void *copy = mem_try(bytes, 1);
-    if (!copy)
-        return error_set(l->err, E_MEMORY, "out of memory: the model \"%s\" does not fit",
-                         l->c->path);
-    *ARRAY_PUSH(&l->m->owned) = copy;
-    w->data = memcpy(copy, w->data, bytes);
-    return 0;
-}
-
 static int read_matrix(struct load *l, const struct tensor *t, int64_t rows, int64_t cols,
                        struct weight *ret)
 {
-    int r = check_shape(l, t, 2, rows, cols);
+    int r = tensor_matrix(l->c, &l->m->owned, t, rows, cols, ret, l->err);
     if (r < 0)
         return r;
-    *ret = (struct weight){.format = t->format, .rows = rows, .cols = cols, .data = t->data};
     enum format f = l->quant.layers_only && !l->in_layer ? FORMAT_COUNT : l->quant.format;
     if (f != FORMAT_COUNT && l->quant.layers_only && cols % format_info[f].block != 0)
         return error_set(l->err, E_INPUT,
@@ -459,11 +388,11 @@ static int read_matrix(struct load *l, const struct tensor *t, int64_t rows, int
                          "are not a multiple of %d; choose another group_size, or quant=none",
                          STR_ARG(t->name), l->c->path, (long long)cols, format_info[f].block);
     bool quantizes = f != FORMAT_COUNT && f != t->format && cols % format_info[f].block == 0;
-    r = quantizes ? quantize(l, ret) : align(l, ret, t->bytes);
+    r = quantizes ? quantize(l, ret) : 0;
     ret->x_int8 = l->quant.int8_activations && l->in_layer && format_info[ret->format].takes_int8;
     l->n_int8 += ret->x_int8;
     l->m->n_params += rows * cols;
-    l->m->weight_bytes += (size_t)rows * format_row_bytes(ret->format, cols);
+    l->m->weight_bytes += row_bytes(ret);
     return r;
 }
 
@@ -582,24 +511,13 @@ static struct weight *layer_matrix(const struct model *m, int layer, size_t i)
     return (struct weight *)(void *)((char *)&m->layers[layer] + matrices[i].weight);
 }
 
-/* Which of the owned rows are the weight's; SIZE_MAX: they are in the file. */
-static size_t owned_index(const struct model *m, const struct weight *w)
-{
-    for (size_t i = 0; i < m->owned.n; i++)
-        if (m->owned.items[i] == w->data)
-            return i;
-    return SIZE_MAX;
-}
-
 /* Rows that the model made itself go, unless they are the embedding's; the file's are forgotten. */
 static void drop_rows(struct model *m, struct weight *w)
 {
-    size_t i = owned_index(m, w);
-    if (i == SIZE_MAX) {
-        forget_pages(w);
+    if (!owned_has(&m->owned, w->data)) {
+        forget_pages(w->data, row_bytes(w));
     } else if (w->data != m->embed.data) {
-        free(m->owned.items[i]);
-        m->owned.items[i] = m->owned.items[--m->owned.n];
+        owned_drop(&m->owned, w->data);
         w->data = NULL;
     }
 }
@@ -632,8 +550,8 @@ static void add_change(const struct model *m, const struct weight *w, const stru
                        struct change *c)
 {
     size_t packed = k->packed_bytes(k->dev, w);
-    size_t rows = (size_t)w->rows * format_row_bytes(w->format, w->cols);
-    bool owned = owned_index(m, w) != SIZE_MAX, kept = w->data == m->embed.data;
+    size_t rows = row_bytes(w);
+    bool owned = owned_has(&m->owned, w->data), kept = w->data == m->embed.data;
     c->more += packed ? packed : owned || kept ? 0 : rows;
     c->less += packed && owned && !kept ? rows : 0;
 }
@@ -641,8 +559,8 @@ static void add_change(const struct model *m, const struct weight *w, const stru
 size_t model_pack_bytes(const struct model *m, const struct kernels *k)
 {
     struct change c = {0};
-    if (owned_index(m, &m->embed) == SIZE_MAX)
-        c.more = (size_t)m->embed.rows * format_row_bytes(m->embed.format, m->embed.cols);
+    if (!owned_has(&m->owned, m->embed.data))
+        c.more = row_bytes(&m->embed);
     add_change(m, &m->head, k, &c);
     for (int i = 0; i < m->n_layers; i++)
         for (size_t j = 0; j < N_MATRICES; j++)
@@ -673,9 +591,7 @@ void model_close(struct model *m)
 {
     if (!m)
         return;
-    for (size_t i = 0; i < m->owned.n; i++)
-        free(m->owned.items[i]);
-    free(m->owned.items);
+    owned_free(&m->owned);
     checkpoint_close(m->files);
     arena_free(&m->arena);
     free(m);

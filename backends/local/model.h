@@ -6,7 +6,7 @@
 #ifndef ASSAY_BACKENDS_LOCAL_MODEL_H
 #define ASSAY_BACKENDS_LOCAL_MODEL_H
 
-#include "backends/local/checkpoint.h"
+#include "backends/local/weights.h"
 
 struct layer {
     float *attn_norm, *ffn_norm;              /* [D] */
@@ -33,10 +33,7 @@ struct model {
     int64_t n_params;
     size_t weight_bytes; /* in memory, as they are computed with */
     struct arena arena;  /* small things */
-    struct {
-        void **items; /* what `quant` made */
-        size_t n, cap;
-    } owned;
+    struct owned owned;  /* what `quant` made */
 };
 
 /* What is made of the weights at load. A matrix whose columns are no multiple of the format's block
