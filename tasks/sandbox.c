@@ -1,6 +1,7 @@
 /* sandbox.c: one child process a program, under bubblewrap, watched by the calling thread.
  *
- *     descriptors of the child    0  memory: the word, a newline, the program
+ *     descriptors of the child    0  memory: the word, two factors, their product, the program,
+ *                                    each but the last with a newline
  *                                 1, 2  pipe: what is kept of its output
  *                                 3  pipe: the word comes back when the program has passed
  *                                 4  memory: the system-call filter, read by bwrap */
@@ -52,9 +53,9 @@ struct sandbox {
  * it takes first, since the program may replace anything. */
 static const char judge[] =
     "import os, sys, traceback\n"
-    "def judge(write=os.write, leave=os._exit, show=traceback.print_exc):\n"
+    "def judge(write=os.write, leave=os._exit, show=traceback.print_exc, int=int):\n"
     "    with open(0, 'rb', closefd=False) as f:\n"
-    "        word, program = f.read().split(b'\\n', 1)\n"
+    "        word, x, y, product, program = f.read().split(b'\\n', 4)\n"
     "    null = os.open(os.devnull, os.O_RDONLY)\n"
     "    os.dup2(null, 0), os.close(null)\n"
     "    passed = False\n"
@@ -66,7 +67,7 @@ static const char judge[] =
     "        if not passed:\n"
     "            try: show()\n"
     "            finally: leave(1)\n"
-    "    write(3, word)\n"
+    "    if int(x) * int(y) == int(product): write(3, word)\n"
     "    leave(0)\n"
     "judge()\n";
 
@@ -263,20 +264,35 @@ static int lift(int fd)
     return high;
 }
 
+/* What the judge reads before the program. In a control run the product is wrong. */
+static int draw_secrets(bool control, char word[33], char secrets[128])
+{
+    unsigned char random[16];
+    uint32_t factors[2], off;
+    if (getrandom(random, sizeof random, 0) != sizeof random ||
+        getrandom(factors, sizeof factors, 0) != sizeof factors ||
+        getrandom(&off, sizeof off, 0) != sizeof off)
+        return -1;
+    for (int i = 0; i < 16; i++)
+        snprintf(word + 2 * i, 3, "%02x", random[i]);
+    uint64_t product = (uint64_t)factors[0] * factors[1];
+    snprintf(secrets, 128, "%s\n%u\n%u\n%llu\n", word, factors[0], factors[1],
+             (unsigned long long)(control ? product ^ (1 + off % 65535) : product));
+    return 0;
+}
+
 static int start(const struct sandbox *s, struct str program, const struct sandbox_limits *l,
-                 struct child *c)
+                 bool control, struct child *c)
 {
     int output[2] = {-1, -1}, verdict[2] = {-1, -1}, fds[N_CHILD_FDS] = {-1, -1, -1, -1, -1};
-    unsigned char random[16];
+    char secrets[128];
     struct command command;
     c->pid = -1;
-    if (getrandom(random, sizeof random, 0) != sizeof random || pipe2(output, O_CLOEXEC) < 0 ||
+    if (draw_secrets(control, c->word, secrets) < 0 || pipe2(output, O_CLOEXEC) < 0 ||
         pipe2(verdict, O_CLOEXEC) < 0)
         goto out;
-    for (int i = 0; i < 16; i++)
-        snprintf(c->word + 2 * i, 3, "%02x", random[i]);
     command_fill(&command, s, l);
-    fds[0] = lift(memory_file((struct str[]){str_of(c->word), STR("\n"), program}, 3));
+    fds[0] = lift(memory_file((struct str[]){str_of(secrets), program}, 2));
     fds[1] = fds[2] = output[1] = lift(output[1]);
     fds[3] = verdict[1] = lift(verdict[1]);
     struct str code = {(const char *)s->filter.code, s->filter.n * sizeof *s->filter.code};
@@ -391,16 +407,15 @@ static bool out_of_time(const struct watched *w, const struct sandbox_limits *l)
     return w->late || by == SIGXCPU || (by == SIGKILL && w->wall_s > l->cpu_s);
 }
 
-int sandbox_run(const struct sandbox *s, struct arena *a, struct str program,
-                const struct sandbox_limits *l, struct sandbox_result *ret, struct error *err)
+static int run_once(const struct sandbox *s, struct arena *a, struct str program,
+                    const struct sandbox_limits *l, bool control, struct sandbox_result *ret,
+                    struct error *err)
 {
     struct child c;
     struct watched w = {.status = -1};
-    turn_take();
-    int r = start(s, program, l, &c), why = errno;
+    int r = start(s, program, l, control, &c), why = errno;
     if (r == 0)
         watch(&c, l, &w);
-    turn_give();
     if (r < 0)
         return error_set(err, E_IO,
                          "cannot start a process for a model-written program: %s; fewer of them at "
@@ -415,6 +430,21 @@ int sandbox_run(const struct sandbox *s, struct arena *a, struct str program,
     buf_free(&w.output);
     buf_free(&w.verdict);
     return 0;
+}
+
+int sandbox_run(const struct sandbox *s, struct arena *a, struct str program,
+                const struct sandbox_limits *l, struct sandbox_result *ret, struct error *err)
+{
+    struct sandbox_result control = {.verdict = SANDBOX_FAILED};
+    turn_take();
+    int r = run_once(s, a, program, l, false, ret, err);
+    if (r == 0 && ret->verdict == SANDBOX_PASSED)
+        r = run_once(s, a, program, l, true, &control, err);
+    turn_give();
+    if (r == 0 && control.verdict == SANDBOX_PASSED)
+        *ret = (struct sandbox_result){
+            SANDBOX_FAILED, STR("the program reported its own success, whether or not it had any")};
+    return r;
 }
 
 /* ---- many programs ---- */

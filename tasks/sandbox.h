@@ -14,10 +14,12 @@
  *
  * Two differences from execution.py, on purpose. The 3 seconds are CPU time, and the clock that
  * ends what sleeps stands still while the program works or waits for a core: a loaded machine does
- * not turn a right answer into a wrong one. And the program runs in one interpreter with the few
- * lines that judge it: they report success by a word drawn at random for each run, so that
- * os._exit(0) is no pass; a program that searches the interpreter's frames for that word could
- * still cheat. It harms nobody by it but its own score. */
+ * not turn a right answer into a wrong one. And a program cannot pass by answering for the few
+ * lines that judge it, though it shares their interpreter. They report success by a word drawn at
+ * random, so that os._exit(0) is no pass; and what passes is run once more as a control, in which
+ * the judge, which checks a random product first, has a wrong one and stays silent. A program that
+ * finds the word (in the interpreter's frames, in memory) and sends it itself passes the control
+ * too, and that is a failure. */
 #ifndef ASSAY_TASKS_SANDBOX_H
 #define ASSAY_TASKS_SANDBOX_H
 

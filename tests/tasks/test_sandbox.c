@@ -116,6 +116,27 @@ static void everywhere(const struct sandbox *s)
         {"import os; os.write(3, os.pread(0, 32, 0)); os._exit(0)", SANDBOX_FAILED, NULL},
         {"import os; os.lseek(0, 0, 0); os.write(3, os.read(0, 32)); os._exit(0)", SANDBOX_FAILED,
          NULL},
+        /* nor is the judge's word, from its frame or from memory, by a program that would fail */
+        {"import os, sys\nf = sys._getframe()\nwhile 'word' not in f.f_locals: f = f.f_back\n"
+         "os.write(3, f.f_locals['word']); os._exit(0)",
+         SANDBOX_FAILED, "its own success"},
+        {"import os, sys\nword = sys._getframe(1).f_locals['word']\nos.write(3, word)\n"
+         "assert False",
+         SANDBOX_FAILED, "its own success"},
+        {"import gc, os\nfor x in gc.get_objects():\n"
+         "  for y in gc.get_referents(x):\n"
+         "    if isinstance(y, bytes) and len(y) == 32 and y.isalnum(): os.write(3, y)\n"
+         "assert False",
+         SANDBOX_FAILED, NULL},
+        {"import os, re\nfor line in open('/proc/self/maps'):\n"
+         "  if '[heap]' in line:\n"
+         "    a, b = (int(x, 16) for x in line.split()[0].split('-'))\n"
+         "    with open('/proc/self/mem', 'rb', 0) as m: m.seek(a); heap = m.read(b - a)\n"
+         "    for w in re.findall(rb'[0-9a-f]{32}(?=\\0)', heap): os.write(3, w); break\n"
+         "os._exit(0)",
+         SANDBOX_FAILED, NULL},
+        {"import sys\nsys._getframe(1).f_locals['int']", SANDBOX_PASSED, NULL},
+        {"import builtins\nbuiltins.int = lambda x: 0", SANDBOX_PASSED, NULL},
         /* signals */
         {"import os, signal; signal.raise_signal(signal.SIGSEGV)", SANDBOX_FAILED, NULL},
         {"import os; os.abort()", SANDBOX_FAILED, NULL},
@@ -200,9 +221,12 @@ static void output_is_kept_from_its_end(void)
     EXPECT(str_ends(r.output, STR("199999\nthe end\n")));
     r = run(plain, "import sys; sys.stdout.buffer.write(b'\\xff\\xfe')", quick);
     EXPECT_STR(r.output, STR("\xef\xbf\xbd\xef\xbf\xbd"));
-    r = run(plain, "while True: print('x' * 1000)", quick);
-    EXPECT_INT(r.verdict, SANDBOX_TIMED_OUT);
-    EXPECT(r.output.n <= quick.output_bytes + 2);
+    const struct sandbox *both[] = {plain, isolated};
+    for (int i = 0; i < 2 && both[i]; i++) {
+        r = run(both[i], "while True: print('x' * 1000)", quick);
+        EXPECT_INT(r.verdict, SANDBOX_TIMED_OUT);
+        EXPECT(r.output.n <= quick.output_bytes + 2);
+    }
 }
 
 /* How many of n copies pass, and how long all took. */
