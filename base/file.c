@@ -3,16 +3,105 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <zlib.h>
 
 static int cannot(struct error *err, const char *doing, const char *path)
 {
     return error_set(err, E_IO, "cannot %s \"%s\": %s", doing, path, strerror(errno));
+}
+
+/* ---- mappings ---- */
+
+/* What is mapped, for the handler of SIGBUS. It may run in any thread, but never in one that holds
+ * the lock: the list itself is not in a mapping. */
+struct mapped {
+    const unsigned char *p;
+    size_t n;
+    char *path;
+    struct mapped *next;
+};
+static struct mapped *mapped;
+static atomic_flag mapped_lock = ATOMIC_FLAG_INIT;
+
+static void lock_mapped(void)
+{
+    while (atomic_flag_test_and_set_explicit(&mapped_lock, memory_order_acquire))
+        ;
+}
+
+static void unlock_mapped(void)
+{
+    atomic_flag_clear_explicit(&mapped_lock, memory_order_release);
+}
+
+static struct mapped *remember(const char *path, const unsigned char *p, size_t n)
+{
+    struct mapped *m = mem_alloc(1, sizeof *m);
+    *m = (struct mapped){.p = p, .n = n, .path = mem_strdup(path)};
+    lock_mapped();
+    m->next = mapped;
+    mapped = m;
+    unlock_mapped();
+    return m;
+}
+
+static void dismiss(struct mapped *m)
+{
+    lock_mapped();
+    struct mapped **at = &mapped;
+    while (*at != m)
+        at = &(*at)->next;
+    *at = m->next;
+    unlock_mapped();
+    free(m->path);
+    free(m);
+}
+
+static size_t page_bytes(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static int guard_status;
+
+/* Only calls that are safe in a signal's handler. */
+static void on_bus_error(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    uintptr_t at = (uintptr_t)info->si_addr;
+    lock_mapped();
+    const struct mapped *m = mapped;
+    while (m && at - (uintptr_t)m->p >= (m->n + page_bytes() - 1) / page_bytes() * page_bytes())
+        m = m->next;
+    if (!m) { /* not ours: as if nobody had caught it */
+        unlock_mapped();
+        signal(number, SIG_DFL);
+        return;
+    }
+    static const char before[] = "assay: cannot read \"",
+                      after[] = "\": the file has become shorter since it was opened; put it back "
+                                "whole and run the same command again\n";
+    struct iovec words[] = {{(void *)(uintptr_t)before, sizeof before - 1},
+                            {m->path, strlen(m->path)},
+                            {(void *)(uintptr_t)after, sizeof after - 1}};
+    ssize_t written = writev(STDERR_FILENO, words, 3);
+    (void)written; /* if nobody listens, the status says it */
+    _exit(guard_status);
+}
+
+void mapping_guard(int status)
+{
+    guard_status = status;
+    struct sigaction sa = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+    sigaction(SIGBUS, &sa, NULL);
 }
 
 int mapping_open(const char *path, struct mapping *ret, struct error *err)
@@ -35,16 +124,21 @@ int mapping_open(const char *path, struct mapping *ret, struct error *err)
     }
     close(fd);
     if (r == 0)
-        *ret = (struct mapping){p, (size_t)st.st_size};
+        *ret = (struct mapping){p, (size_t)st.st_size,
+                                p ? remember(path, p, (size_t)st.st_size) : NULL};
     return r;
 }
 
 void mapping_close(struct mapping *m)
 {
-    if (m->p)
+    if (m->p) {
+        dismiss(m->known);
         munmap((void *)(uintptr_t)m->p, m->n);
+    }
     *m = (struct mapping){0};
 }
+
+/* ---- whole files ---- */
 
 static int inflate_all(struct mapping in, const char *path, size_t limit, struct buf *out,
                        struct error *err)

@@ -13,11 +13,17 @@
 struct mapping {
     const unsigned char *p;
     size_t n;
+    struct mapped *known; /* private */
 };
 
 /* E_IO: it cannot be opened or mapped, or is no regular file (err says which, with the path). */
 int mapping_open(const char *path, struct mapping *ret, struct error *err);
 void mapping_close(struct mapping *m);
+
+/* A mapped file that somebody makes shorter has no bytes where some were: reading them raises
+ * SIGBUS. From here on that ends the program, by `status` and with a sentence that names the file.
+ */
+void mapping_guard(int status);
 
 /* The whole file into `a`, NUL-terminated; gzip is undone when its magic is there, whatever the
  * name. E_INPUT: longer than `limit` bytes once unpacked, or damaged gzip. */

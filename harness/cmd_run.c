@@ -63,6 +63,7 @@ static const struct option run_options[] = {
     {OPTION_COUNT, 0, "token-budget", "N", &o.token_budget, "tokens computed at once [256]"},
     {OPTION_COUNT, 0, "score_threads", "N", &o.score_threads,
      "model-written programs run at once [one a core]"},
+    {OPTION_FLAG, 0, "speed", NULL, &o.speed, "measure each model's tokens/s, for assay compare"},
     {OPTION_ROW_BOOTSTRAP_ITERS(&o.bootstrap_iters)},
     {OPTION_ROW_ALLOW_UNSANDBOXED(&o.allow_unsandboxed)},
     {OPTION_FLAG, 'q', "quiet", NULL, &o.quiet, "no progress"},
@@ -238,7 +239,7 @@ static int store_cost(struct backend *b, struct store *s, int64_t run, const str
 {
     struct model_cost c = {.stored_bytes = (int64_t)backend_info(b)->stored_bytes,
                            .held_bytes = (int64_t)backend_info(b)->held_bytes};
-    if (p->n_missing) /* a run that finds everything stored is quick */
+    if (o.speed)
         measure_speed(b, &c);
     for (int i = 0; i < p->n; i++)
         if (p->items[i].task)

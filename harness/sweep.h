@@ -18,6 +18,7 @@ struct sweep_options {
     int max_gen_toks;  /* 0: as each task says */
     const char *draws; /* "lm-eval" or "keyed" */
     bool skip_bad_rows;
+    bool speed; /* measure it and store it with the run */
     bool apply_chat_template, fewshot_as_multiturn, allow_unsandboxed;
     int n_top; /* log-probabilities kept with each scored token; 0: none */
     int threads, token_budget, score_threads, bootstrap_iters;

@@ -37,8 +37,34 @@ static int read_file(struct checkpoint *c, struct error *err)
                      c->path, m.n == 0 ? " (it is empty)" : "");
 }
 
+/* Weights are hashed piece by piece on all threads, their hashes then in order. */
+enum { HASH_PIECE = 4 << 20 };
+
+struct hashing {
+    const struct mapping *file;
+    char (*hashes)[HASH_HEX];
+};
+
+static void hash_piece(void *arg, size_t part, int thread)
+{
+    (void)thread;
+    const struct hashing *h = arg;
+    const unsigned char *p = h->file->p + part * HASH_PIECE;
+    size_t left = h->file->n - part * HASH_PIECE, n = left < HASH_PIECE ? left : HASH_PIECE;
+    hash_bytes(p, n, h->hashes[part]);
+}
+
+static void hash_weights(struct hasher *h, const struct mapping *file, struct pool *pool)
+{
+    size_t n = (file->n + HASH_PIECE - 1) / HASH_PIECE;
+    struct hashing job = {file, mem_alloc(n + 1, sizeof *job.hashes)};
+    pool_run(pool, n, hash_piece, &job);
+    hasher_field(h, (struct str){(const char *)job.hashes, n * sizeof *job.hashes});
+    free(job.hashes);
+}
+
 /* A folder's small files count too: a changed tokenizer changes scores. */
-static int hash_files(struct checkpoint *c, struct error *err)
+static int hash_files(struct checkpoint *c, struct pool *pool, struct error *err)
 {
     static const char *const small[] = {"config.json",
                                         "tokenizer.json",
@@ -48,7 +74,7 @@ static int hash_files(struct checkpoint *c, struct error *err)
                                         "chat_template.jinja"};
     struct hasher *h = hasher_new();
     for (size_t i = 0; i < c->files.n; i++)
-        hasher_field(h, (struct str){(const char *)c->files.items[i].p, c->files.items[i].n});
+        hash_weights(h, &c->files.items[i], pool);
     int r = 0;
     for (size_t i = 0; !c->is_gguf && i < sizeof small / sizeof *small && r == 0; i++) {
         const char *path = path_join(&c->arena, c->path, small[i]);
@@ -65,7 +91,7 @@ static int hash_files(struct checkpoint *c, struct error *err)
     return r;
 }
 
-int checkpoint_open(const char *path, struct checkpoint **ret, struct error *err)
+int checkpoint_open(const char *path, struct pool *pool, struct checkpoint **ret, struct error *err)
 {
     struct checkpoint *c = mem_alloc(1, sizeof *c);
     c->path = arena_copy(&c->arena, path, strlen(path));
@@ -73,7 +99,7 @@ int checkpoint_open(const char *path, struct checkpoint **ret, struct error *err
     if (r == 0)
         r = sort_tensors(c, err);
     if (r == 0)
-        r = hash_files(c, err);
+        r = hash_files(c, pool, err);
     if (r < 0)
         checkpoint_close(c);
     else

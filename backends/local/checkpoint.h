@@ -68,8 +68,10 @@ struct checkpoint {
     char hash[HASH_HEX]; /* of all files' bytes */
 };
 
-/* E_IO: not there. E_INPUT: damaged, truncated, or neither kind (err says what is wrong where). */
-int checkpoint_open(const char *path, struct checkpoint **ret, struct error *err);
+/* The pool's threads hash the files. E_IO: not there. E_INPUT: damaged, truncated, or neither kind
+ * (err says what is wrong where). */
+int checkpoint_open(const char *path, struct pool *pool, struct checkpoint **ret,
+                    struct error *err);
 void checkpoint_close(struct checkpoint *c);
 
 const struct tensor *checkpoint_tensor(const struct checkpoint *c, const char *name);

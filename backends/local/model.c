@@ -489,7 +489,7 @@ int model_open(const char *path, const struct quantization *quant, struct pool *
 {
     struct model *m = mem_alloc(1, sizeof *m);
     struct error mine = {0};
-    int r = checkpoint_open(path, &m->files, &mine);
+    int r = checkpoint_open(path, pool, &m->files, &mine);
     struct load l = {.m = m, .c = m->files, .pool = pool, .err = &mine};
     l.quant = quant ? *quant : (struct quantization){.format = FORMAT_COUNT};
     if (r == 0 && (r = find_family(&l)) == 0 && (r = read_shape(&l)) == 0 &&

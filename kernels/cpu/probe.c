@@ -2,13 +2,14 @@
  * twelve independent chains of one instruction: enough to hide its latency, few enough for the
  * registers. */
 #include "kernels/probe.h"
-#include "base/clock.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include "base/clock.h"
 
 /* Each thread gets the same number of parts: a remainder would let most of them wait. */
 enum { PARTS_A_THREAD = 8, LOOPS = 5000, CHAINS = 12, RUNS = 2000, READ_BYTES = 256 << 20 };

@@ -1,6 +1,9 @@
 /* The ground that everything stands on: arena, strings, files, hashes, threads. */
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "base/file.h"
@@ -91,6 +94,40 @@ static void files(void)
     arena_free(&a);
 }
 
+/* In a process of its own, whose sentence and status are what is left of it. */
+static void files_that_shrink(void)
+{
+    struct arena a = {0};
+    struct error e;
+    char dir[] = "/tmp/assay_test_XXXXXX";
+    EXPECT(mkdtemp(dir) != NULL);
+    const char *path = path_join(&a, dir, "f.bin"), *said = path_join(&a, dir, "said");
+    struct buf zeros = {0};
+    for (int i = 0; i < 1 << 16; i++)
+        buf_char(&zeros, 0);
+    EXPECT_OK(file_write(path, buf_view(&zeros), &e), &e);
+    pid_t child = fork();
+    if (child == 0) {
+        struct mapping m;
+        mapping_guard(3);
+        int fd = open(said, O_WRONLY | O_CREAT, 0600);
+        if (mapping_open(path, &m, &e) < 0 || dup2(fd, STDERR_FILENO) < 0 || m.p[50000] != 0 ||
+            truncate(path, 5000) < 0 || m.p[4000] != 0)
+            _exit(100);
+        _exit(m.p[50000] ? 101 : 102); /* there is no such byte any more */
+    }
+    int status = 0;
+    EXPECT_INT(waitpid(child, &status, 0), child);
+    EXPECT(WIFEXITED(status));
+    EXPECT_INT(WEXITSTATUS(status), 3);
+    struct str text = {0};
+    EXPECT_OK(file_read(&a, said, 1000, &text, &e), &e);
+    EXPECT(text.n && strstr(text.p, "f.bin") && strstr(text.p, "has become shorter"));
+    EXPECT_INT(system(arena_printf(&a, "rm -r %s", dir)), 0);
+    buf_free(&zeros);
+    arena_free(&a);
+}
+
 static void hashes(void)
 {
     char h[HASH_HEX], g[HASH_HEX];
@@ -149,6 +186,6 @@ static void pool_wakes_sleepers(void)
 }
 
 CHECK_MAIN({"arena_marks", arena_marks}, {"strings", strings}, {"errors_chain", errors_chain},
-           {"files", files}, {"hashes", hashes},
+           {"files", files}, {"files_that_shrink", files_that_shrink}, {"hashes", hashes},
            {"pool_runs_each_part_once", pool_runs_each_part_once},
            {"pool_wakes_sleepers", pool_wakes_sleepers})

@@ -5,15 +5,14 @@
  * share of reading. With --threads=1 the clock is the processor time of the process, which other
  * work on the machine disturbs much less than the wall's (with more threads the system's count of
  * it lags behind too far for short runs). */
-#include "base/clock.h"
 #include "tests/kernels/operands.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "kernels/probe.h"
 
 static clockid_t bench_clock = CLOCK_MONOTONIC;
