@@ -15,6 +15,14 @@ int error_set(struct error *err, int code, const char *format, ...)
     va_end(args);
     memcpy(err->msg, msg, sizeof msg);
     err->code = code;
+    err->cause = NULL;
+    return code;
+}
+
+int error_cause(struct error *err, int code, const char *cause)
+{
+    if (code < 0 && err && !err->cause)
+        err->cause = cause;
     return code;
 }
 

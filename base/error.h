@@ -19,8 +19,10 @@ enum error_code {
 };
 
 struct error {
-    int code;       /* 0, or an enum error_code */
-    char msg[1000]; /* one sentence, UTF-8, no newline at its end; long ones are cut */
+    int code;          /* 0, or an enum error_code */
+    char msg[1000];    /* one sentence, UTF-8, no newline at its end; long ones are cut */
+    const char *cause; /* a word or two for what kind of fault it is ("unknown key"), where faults
+                          are counted; static text, NULL: none */
 };
 
 /* Fills *err (which may be NULL) and returns `code`, so that `return error_set(...)` reads well. */
@@ -30,5 +32,9 @@ int error_set(struct error *err, int code, const char *format, ...)
 /* Puts words in front of the sentence that *err holds: for a caller that knows something which
  * the callee could not. Returns err->code. */
 int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Says of an error what kind of fault it is, unless a callee has said it. `code`, which is
+ * returned, 0: there is none, and *err is left alone. */
+int error_cause(struct error *err, int code, const char *cause);
 
 #endif

@@ -66,7 +66,6 @@ struct metric_info {
     const char *name; /* "acc_norm"; "pass@k" stands for pass@1, pass@10, ... */
     enum aggregation aggregation;
     bool higher_is_better;
-    bool is_01; /* scores of one document are 0 or 1: McNemar's test applies */
 };
 
 /* NULL: no such metric. */

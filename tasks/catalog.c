@@ -151,11 +151,12 @@ static int nothing_named(struct catalog *c, const char *name, const char *why, s
     for (size_t i = 0; i < c->entries.n; i++)
         names[i] = c->entries.items[i].name;
     const char *near = nearest_name(name, names, c->entries.n);
-    return error_set(err, E_USAGE,
-                     "%sthere is no task, group, tag or file \"%s\"%s%s%s assay ls --tasks lists "
-                     "what there is",
-                     why, name, near ? "; did you mean \"" : ";", near ? near : "",
-                     near ? "\"?" : "");
+    int r =
+        error_set(err, E_USAGE,
+                  "%sthere is no task, group, tag or file \"%s\"%s%s%s assay ls --tasks lists "
+                  "what there is",
+                  why, name, near ? "; did you mean \"" : ";", near ? near : "", near ? "\"?" : "");
+    return error_cause(err, r, "member of a group");
 }
 
 static struct task_ref *ref_find(struct catalog *c, const char *name)

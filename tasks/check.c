@@ -53,31 +53,6 @@ static const char *bare(struct arena *a, const char *msg)
     return arena_printf(a, "%.*s", (int)(n > MOST ? MOST : n), msg);
 }
 
-static const char *kind_of(const struct error *e)
-{
-    static const struct {
-        const char *words, *kind;
-    } kinds[] = {
-        {"no valid YAML", "bad YAML"},
-        {"Python", "Python only"},
-        {"python", "Python only"},
-        {"images", "images or audio"},
-        {"audio", "images or audio"},
-        {"unknown key", "unknown key"},
-        {"metric \"", "metric"},
-        {"hf_evaluate", "metric"},
-        {"filter", "filter"},
-        {"regular expression", "filter"},
-        {"include", "include"},
-        {"cannot open", "include"},
-        {"there is no task, group, tag", "member of a group"},
-    };
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strstr(e->msg, kinds[i].words))
-            return kinds[i].kind;
-    return "the schema";
-}
-
 /* ---- one file ---- */
 
 /* Every function in the value that is Python and not built in; how many. */
@@ -121,8 +96,9 @@ static bool is_remote(const struct task_ref *ref)
 static void failed(struct check *c, const struct error *e, const char *file)
 {
     c->report.n_failed++;
-    add_cause(c,
-              (struct check_cause){.kind = kind_of(e), .what = bare(c->a, e->msg), .first = file});
+    add_cause(c, (struct check_cause){.kind = e->cause ? e->cause : "the schema",
+                                      .what = bare(c->a, e->msg),
+                                      .first = file});
 }
 
 static void check_task(struct check *c, const struct task_ref *ref, const char *file)

@@ -17,51 +17,54 @@ enum key_kind {
 static const struct {
     const char *name;
     enum key_kind kind;
-    const char *advice; /* for KEY_PYTHON */
+    const char *advice, *cause; /* for KEY_PYTHON: what to do, and what it lacks */
 } keys[] = {
-    {"task", KEY_GROUP, NULL},
-    {"group", KEY_GROUP, NULL},
-    {"group_alias", KEY_GROUP, NULL},
-    {"aggregate_metric_list", KEY_GROUP, NULL},
-    {"leaderboard_mean", KEY_GROUP, NULL}, /* assay's own: config.h */
-    {"metadata", KEY_GROUP, NULL},
-    {"tag", KEY_NO_EFFECT, NULL}, /* read by the catalog */
-    {"task_list", KEY_NO_EFFECT, NULL},
-    {"should_decontaminate", KEY_NO_EFFECT, NULL},
-    {"doc_to_decontamination_query", KEY_NO_EFFECT, NULL},
-    {"include", KEY_TASK, NULL},
-    {"task_alias", KEY_TASK, NULL},
-    {"dataset_path", KEY_TASK, NULL},
-    {"dataset_name", KEY_TASK, NULL},
-    {"dataset_kwargs", KEY_TASK, NULL},
-    {"data_files", KEY_TASK, NULL}, /* assay's own: data.h */
-    {"training_split", KEY_TASK, NULL},
-    {"validation_split", KEY_TASK, NULL},
-    {"test_split", KEY_TASK, NULL},
-    {"fewshot_split", KEY_TASK, NULL},
-    {"process_docs", KEY_TASK, NULL},
-    {"doc_to_text", KEY_TASK, NULL},
-    {"doc_to_target", KEY_TASK, NULL},
-    {"doc_to_choice", KEY_TASK, NULL},
-    {"process_results", KEY_TASK, NULL},
-    {"unsafe_code", KEY_TASK, NULL},
-    {"description", KEY_TASK, NULL},
-    {"target_delimiter", KEY_TASK, NULL},
-    {"fewshot_delimiter", KEY_TASK, NULL},
-    {"fewshot_config", KEY_TASK, NULL},
-    {"num_fewshot", KEY_TASK, NULL},
-    {"metric_list", KEY_TASK, NULL},
-    {"output_type", KEY_TASK, NULL},
-    {"generation_kwargs", KEY_TASK, NULL},
-    {"repeats", KEY_TASK, NULL},
-    {"filter_list", KEY_TASK, NULL},
-    {"gen_prefix", KEY_TASK, NULL},
-    {"class", KEY_PYTHON, "a task that is a Python class cannot run here; write it as YAML"},
+    {"task", KEY_GROUP, NULL, NULL},
+    {"group", KEY_GROUP, NULL, NULL},
+    {"group_alias", KEY_GROUP, NULL, NULL},
+    {"aggregate_metric_list", KEY_GROUP, NULL, NULL},
+    {"leaderboard_mean", KEY_GROUP, NULL, NULL}, /* assay's own: config.h */
+    {"metadata", KEY_GROUP, NULL, NULL},
+    {"tag", KEY_NO_EFFECT, NULL, NULL}, /* read by the catalog */
+    {"task_list", KEY_NO_EFFECT, NULL, NULL},
+    {"should_decontaminate", KEY_NO_EFFECT, NULL, NULL},
+    {"doc_to_decontamination_query", KEY_NO_EFFECT, NULL, NULL},
+    {"include", KEY_TASK, NULL, NULL},
+    {"task_alias", KEY_TASK, NULL, NULL},
+    {"dataset_path", KEY_TASK, NULL, NULL},
+    {"dataset_name", KEY_TASK, NULL, NULL},
+    {"dataset_kwargs", KEY_TASK, NULL, NULL},
+    {"data_files", KEY_TASK, NULL, NULL}, /* assay's own: data.h */
+    {"training_split", KEY_TASK, NULL, NULL},
+    {"validation_split", KEY_TASK, NULL, NULL},
+    {"test_split", KEY_TASK, NULL, NULL},
+    {"fewshot_split", KEY_TASK, NULL, NULL},
+    {"process_docs", KEY_TASK, NULL, NULL},
+    {"doc_to_text", KEY_TASK, NULL, NULL},
+    {"doc_to_target", KEY_TASK, NULL, NULL},
+    {"doc_to_choice", KEY_TASK, NULL, NULL},
+    {"process_results", KEY_TASK, NULL, NULL},
+    {"unsafe_code", KEY_TASK, NULL, NULL},
+    {"description", KEY_TASK, NULL, NULL},
+    {"target_delimiter", KEY_TASK, NULL, NULL},
+    {"fewshot_delimiter", KEY_TASK, NULL, NULL},
+    {"fewshot_config", KEY_TASK, NULL, NULL},
+    {"num_fewshot", KEY_TASK, NULL, NULL},
+    {"metric_list", KEY_TASK, NULL, NULL},
+    {"output_type", KEY_TASK, NULL, NULL},
+    {"generation_kwargs", KEY_TASK, NULL, NULL},
+    {"repeats", KEY_TASK, NULL, NULL},
+    {"filter_list", KEY_TASK, NULL, NULL},
+    {"gen_prefix", KEY_TASK, NULL, NULL},
+    {"class", KEY_PYTHON, "a task that is a Python class cannot run here; write it as YAML",
+     "Python only"},
     {"custom_dataset", KEY_PYTHON,
-     "data made by Python cannot be had here; save it as JSON lines and name it in data_files"},
-    {"use_prompt", KEY_PYTHON, "promptsource is not supported; write doc_to_text as a template"},
-    {"doc_to_image", KEY_PYTHON, "images are not supported"},
-    {"doc_to_audio", KEY_PYTHON, "audio is not supported"},
+     "data made by Python cannot be had here; save it as JSON lines and name it in data_files",
+     "Python only"},
+    {"use_prompt", KEY_PYTHON, "promptsource is not supported; write doc_to_text as a template",
+     "Python only"},
+    {"doc_to_image", KEY_PYTHON, "images are not supported", "images or audio"},
+    {"doc_to_audio", KEY_PYTHON, "audio is not supported", "images or audio"},
 };
 enum { N_KEYS = sizeof keys / sizeof *keys };
 
@@ -77,8 +80,9 @@ static int unknown_key(const struct value *key, const char *file, const char *co
     char word[64];
     snprintf(word, sizeof word, "%.*s", STR_ARG(key->s));
     const char *near = nearest_name(word, names, n);
-    return error_set(err, E_INPUT, "%s:%d: unknown key \"%s\"%s%s%s%s", file, key->line, word, of,
-                     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    int r = error_set(err, E_INPUT, "%s:%d: unknown key \"%s\"%s%s%s%s", file, key->line, word, of,
+                      near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    return error_cause(err, r, "unknown key");
 }
 
 static int key_find(struct str name)
@@ -103,8 +107,10 @@ int config_check_keys(const struct value *dict, const char *file, struct error *
         if (k < 0)
             return unknown_key(key, file, names, N_KEYS, "", err);
         if (keys[k].kind == KEY_PYTHON && v->type != VALUE_NONE)
-            return error_set(err, E_UNSUPPORTED, "%s:%d: %s: %s", file, key->line, keys[k].name,
-                             keys[k].advice);
+            return error_cause(err,
+                               error_set(err, E_UNSUPPORTED, "%s:%d: %s: %s", file, key->line,
+                                         keys[k].name, keys[k].advice),
+                               keys[k].cause);
     }
     return 0;
 }
@@ -708,8 +714,10 @@ int config_parse(struct task *t, const struct task_ref *ref, const struct task_o
     t->info.name = arena_printf(&t->arena, "%s", ref->name);
     t->info.alias = arena_printf(&t->arena, "%s", ref->alias);
     parse_version(t);
-    if ((r = parse_output(t, err)) < 0 || (r = parse_metrics(t, err)) < 0 ||
-        (r = parse_pipelines(t, err)) < 0 || (r = parse_process_results(t, err)) < 0 ||
+    if ((r = parse_output(t, err)) < 0 ||
+        (r = error_cause(err, parse_metrics(t, err), "metric")) < 0 ||
+        (r = error_cause(err, parse_pipelines(t, err), "filter")) < 0 ||
+        (r = error_cause(err, parse_process_results(t, err), "Python only")) < 0 ||
         (r = parse_delimiters(t, err)) < 0 || (r = parse_generation(t, o, err)) < 0 ||
         (r = parse_fewshot(t, o, err)) < 0 ||
         (r = setting_int(t, "repeats", 1, 1, &t->repeats, err)) < 0 ||

@@ -132,7 +132,7 @@ static int own_keys(struct library *l, const char *path, struct value **ret, str
         struct value *v;
         int r = source_text(l, path, &text, err);
         if (r == 0)
-            r = yaml_parse(&l->arena, text, path, &v, err);
+            r = error_cause(err, yaml_parse(&l->arena, text, path, &v, err), "bad YAML");
         if (r < 0)
             return r;
         if (v->type != VALUE_DICT)
@@ -208,7 +208,8 @@ static int load(struct library *l, const char *path, const struct chain *outer,
         const struct value *name = includes->list.items[i];
         r = load(l, include_path(a, path, name->s), &c, &inner, err);
         if (r == E_IO)
-            return error_prefix(err, "%s:%d: include: ", path, name->line);
+            return error_cause(err, error_prefix(err, "%s:%d: include: ", path, name->line),
+                               "include");
         if (r < 0)
             return r;
         d = definition_merge(a, d, inner);
@@ -365,7 +366,7 @@ static int parse_heading(struct scan *s, const char *path, struct heading_keys *
                          struct error *err)
 {
     struct value *v;
-    int r = yaml_parse(s->a, s->text, path, &v, err);
+    int r = error_cause(err, yaml_parse(s->a, s->text, path, &v, err), "bad YAML");
     if (r < 0)
         return r;
     *keys = (struct heading_keys){.is_python = dict_get(v, "class") != NULL};
@@ -406,7 +407,7 @@ static int heading_load(struct library *l, const char *path, const struct chain 
         r = heading_load(l, include_path(&l->arena, path, str_of(keys.include.items[i])), &c,
                          &inner, err);
         if (r < 0)
-            return r;
+            return error_cause(err, r, "include");
         h.task = inner.task ? inner.task : h.task;
         h.group = inner.group ? inner.group : h.group;
         h.is_python |= inner.is_python;

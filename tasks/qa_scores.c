@@ -297,7 +297,7 @@ int process_tatqa(struct work *w)
         return error_prefix(w->err, "task \"%s\", document %lld: ", w->task->info.name,
                             (long long)w->q->doc_id);
     add_if_measured(w, "em", s.em);
-    add_if_measured(w, "answer_f1", s.f1);
+    add_if_measured(w, "numeracy_f1", s.f1);
     add_if_measured(w, "scale", is_answered(p.answer) && str_eq(p.scale, scale));
     struct overlap o =
         token_f1(w->a, answer_words(w, p.answer, p.scale), answer_words(w, gold, scale));

@@ -611,7 +611,7 @@ static const struct process processes[] = {
      process_squad2, " unanswerable"},
     {"squad_completion", OUTPUT_GENERATE_UNTIL, "contains ", process_squad_completion, NULL},
     {"tatqa", OUTPUT_GENERATE_UNTIL,
-     "em answer_f1 scale token_precision token_recall token_f1 " OUTPUT_TOKENS, process_tatqa,
+     "em numeracy_f1 scale token_precision token_recall token_f1 " OUTPUT_TOKENS, process_tatqa,
      NULL},
     {"truthfulqa_gen", OUTPUT_GENERATE_UNTIL,
      "bleu_max bleu_acc bleu_diff rouge1_max rouge1_acc rouge1_diff rouge2_max rouge2_acc "

@@ -236,9 +236,9 @@ int scoring_open(struct task *t, struct error *err)
     s->measures = arena_array(&s->arena, (size_t)t->n_metrics, sizeof *s->measures);
     int r = choose_process(t, s, err);
     for (int i = 0; r == 0 && i < t->n_metrics; i++)
-        r = read_metric(t, &t->metrics[i], s, err);
+        r = error_cause(err, read_metric(t, &t->metrics[i], s, err), "metric");
     while (r == 0 && s->n_pipelines < t->n_pipelines)
-        r = open_pipeline(t, s, err);
+        r = error_cause(err, open_pipeline(t, s, err), "filter");
     if (r == 0)
         t->scoring = s;
     else

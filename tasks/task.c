@@ -234,13 +234,15 @@ static int prepare_fields(struct task *t, const struct value *recorded, bool ski
                           struct error *err)
 {
     enum { MOST = 1000 };
-    struct error first, later;
+    struct error first = {0}, later;
     int r = try_document(t, recorded, 0, &first);
     for (int64_t i = 1; r < 0 && skip_bad_rows && i < MOST && i < docs_count(t->eval); i++) {
         t->text = t->target = t->choice = NULL;
         r = try_document(t, NULL, i, &later);
     }
-    return r < 0 ? error_set(err, first.code, "%s", first.msg) : 0;
+    if (r < 0 && err)
+        *err = first;
+    return r < 0 ? first.code : 0;
 }
 
 /* ---- opening ---- */

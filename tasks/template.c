@@ -39,10 +39,11 @@ static int compile_function(struct arena *a, struct field *f, const struct value
     if (f->function)
         return 0;
     const char *names = function_names(a, f->key);
-    return error_set(
+    int r = error_set(
         err, E_UNSUPPORTED, "%s: %s: !function %.*s is Python code, which assay does not run; %s%s",
         f->where, f->key, STR_ARG(v->s),
         *names ? "the built-in functions here are " : "write it as a Jinja template", names);
+    return error_cause(err, r, "Python only");
 }
 
 /* The values of a dict, as doc_to_choice takes them. */
@@ -99,7 +100,8 @@ int field_compile(struct arena *a, enum field_role role, const char *key, const 
         r = no_such_column(f, v->s, sample, err);
     } else if (v->type == VALUE_STR) {
         f->kind = FIELD_TEMPLATE;
-        r = jinja_compile(a, v->s, where, JINJA_TASK, &f->template, err);
+        r = error_cause(err, jinja_compile(a, v->s, where, JINJA_TASK, &f->template, err),
+                        "template");
     } else if (v->type == VALUE_INT && (role == FIELD_TEXT || role == FIELD_TARGET)) {
         f->constant = v;
     } else if (v->type == VALUE_LIST && (role == FIELD_TARGET || role == FIELD_CHOICE)) {

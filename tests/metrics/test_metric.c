@@ -20,7 +20,6 @@ static void fill(struct metric_item *items)
 
 static void table(void)
 {
-    EXPECT(metric_find("acc_norm")->is_01);
     EXPECT(!metric_find("word_perplexity")->higher_is_better);
     EXPECT_Z(metric_find("pass@10")->name, "pass@k");
     EXPECT(metric_find("pass@") == NULL);

@@ -82,7 +82,7 @@ static void tatqa_as_published(void)
         return;
     EXPECT_OK(json_read(&arena, path, &predictions, &err), &err);
     EXPECT_OK(json_read(&arena, want_path, &want, &err), &err);
-    static const char *const metrics[] = {"em", "answer_f1", "scale"},
+    static const char *const metrics[] = {"em", "numeracy_f1", "scale"},
                              *keys[] = {"em", "f1", "scale"};
     double sums[3] = {0};
     int64_t n = task_info(t.task)->n_docs;
