@@ -110,6 +110,36 @@ struct backend_stats {
 };
 struct backend_stats backend_stats(const struct backend *b);
 
+/* ---- two models side by side ---- */
+
+/* What a token that came was to two models, and how far B's distribution over all tokens in its
+ * place is from A's. */
+struct token_divergence {
+    int position;  /* of its request in the list */
+    int place;     /* in the request's tokens, as a response has them */
+    int32_t token; /* the one that came; its log-probabilities: */
+    double logprob_a, logprob_b;
+    double kl;     /* D(A || B) = sum p_A ln(p_A / p_B) over the whole vocabulary, in nats */
+    bool same_top; /* both find the same token most probable */
+};
+
+/* The requests of a document, and those of the document before it. */
+struct divergence_texts {
+    const struct request *requests, *before;
+    int n, n_before;
+};
+
+/* Every token of the requests that has tokens before it: prompts with the continuations that are
+ * scored (of generated ones the prompts; of whole texts each token once). A beginning that an
+ * earlier request has too counts there alone, in the same document or in the one before. Result in
+ * the arena, by request and place. Memory is bounded: a few logits of both exist at once. The bits
+ * do not depend on how the tokens are cut into steps, and are 0 for a model against itself. Nothing
+ * may be in flight. E_INPUT: the models do not read the requests as the same tokens, or have NaN
+ * among their logits. */
+int backend_divergence(struct backend *a, struct backend *b, const struct divergence_texts *texts,
+                       struct arena *arena, struct token_divergence **ret, int *n,
+                       struct error *err);
+
 /* How fast the model runs, without a task: `batch` sequences of n_prompt made-up tokens, each
  * continued by n_new (2 or more) tokens; n_new = 0 measures the prompts, else only what is
  * generated is. */

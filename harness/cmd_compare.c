@@ -30,8 +30,8 @@ static const struct usage usage = {
         "Compares model B with model A, the reference, on the documents that both answered: both\n"
         "scores; recovery in percent of A; the paired difference B - A with its 95 % interval;\n"
         "McNemar's exact p where scores are 0 or 1; and how many samples flipped each way. Where\n"
-        "both were run with --top_logprobs, also KL divergence, top-1 agreement and perplexity "
-        "ratio.\n"
+        "they were run with --divergence or --top_logprobs, also KL divergence, top-1 agreement\n"
+        "and perplexity ratio.\n"
         "A and B are labels, or evaluations by number: \"#12,#15\" (assay ls shows them).",
     .example = "  assay compare base q8",
     .options = compare_options,
@@ -67,10 +67,11 @@ static int compare_tokens(struct store *s, struct arena *a, const struct strings
     if (list.n == 0 && list.n_notes)
         return error_set(err, E_INPUT, "there is no divergence to show: %s", list.notes[0]);
     if (list.n == 0)
-        return error_set(err, E_INPUT,
-                         "no task has log-probabilities of its tokens from both \"%s\" and \"%s\"; "
-                         "run both with --top_logprobs K",
-                         names->items[0], names->items[1]);
+        return error_set(
+            err, E_INPUT,
+            "how far \"%s\" moved from \"%s\" is not known: run both in one command with "
+            "--divergence, or each with --top_logprobs K",
+            names->items[1], names->items[0]);
     if (!o.divergence)
         printf("\n");
     divergence_print(&list, o.json);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "harness/commands.h"
+#include "harness/divergence.h"
 #include "harness/scores.h"
 #include "harness/sweep.h"
 #include "results/lmeval_export.h"
@@ -42,6 +43,8 @@ static const struct option run_options[] = {
     {OPTION_COUNT, 0, "max_gen_toks", "N", &o.max_gen_toks, "new tokens at most [the task's]"},
     {OPTION_COUNT, 0, "top_logprobs", "K", &o.n_top,
      "keep each scored token and the K most probable, for assay compare [0]"},
+    {OPTION_FLAG, 0, "divergence", NULL, &o.divergence,
+     "hold each model against the first by token, both in memory"},
     {OPTION_INT, 0, "seed", "N", &o.seed, "of the few-shot sampler [1234]"},
     {OPTION_STR, 0, "draws", "MODE", &o.draws,
      "examples by place (lm-eval) or by document (keyed) [lm-eval]"},
@@ -247,47 +250,71 @@ static int store_cost(struct backend *b, struct store *s, int64_t run, const str
     return 0;
 }
 
-static int run_model(const char *spec, struct store *s, int64_t run,
-                     const struct selection *selected, struct progress *progress, struct totals *t,
-                     struct error *err)
+/* A model at work. */
+struct running {
+    struct backend *backend;
+    struct plan plan;
+    struct arena arena;
+};
+
+static void running_close(struct running *m)
 {
-    struct backend_options bo = backend_options();
-    struct backend *b = NULL;
-    struct plan p = {0};
-    struct arena a = {0};
-    double begun = clock_seconds(CLOCK_REALTIME);
-    int r = backend_open(spec, &bo, &b, err);
-    if (r < 0 || (r = plan_open(&a, selected, b, s, run, &o, &p, err)) < 0)
-        goto out;
-    if (o.output && (r = folder_make(output_folder(&a, b), err)) < 0)
-        goto out;        /* better now than after the work */
-    if (t->lists.n == 0) /* the tasks are the same for every model */
-        print_notes(&p, progress);
-    report_left_out(&p, backend_info(b)->name, progress, t);
-    r = run_plan(b, s, &p, progress, err);
-    t->tokens += backend_stats(b).tokens_computed;
-    report_failures(&p, progress, t);
-    if (r < 0 || (r = store_cost(b, s, run, &p, err)) < 0 || (r = aggregate(s, &p, err)) < 0)
-        goto out;
-    struct score_list list = {.model = arena_printf(&t->arena, "%s", backend_info(b)->name)};
-    if ((r = scores_collect(&t->arena, s, &p, &list, err)) < 0)
-        goto out;
-    *ARRAY_PUSH(&t->lists) = list;
-    if (o.output)
-        r = export(s, b, spec, &p, begun, err);
-out:
-    plan_close(&p);
-    backend_close(b);
-    arena_free(&a);
-    return r;
+    plan_close(&m->plan);
+    backend_close(m->backend);
+    arena_free(&m->arena);
+    *m = (struct running){0};
 }
 
+/* What `m` holds is the caller's to close. */
+static int run_model(const char *spec, struct store *s, int64_t run,
+                     const struct selection *selected, struct progress *progress, struct totals *t,
+                     struct running *m, struct error *err)
+{
+    struct backend_options bo = backend_options();
+    double begun = clock_seconds(CLOCK_REALTIME);
+    int r = backend_open(spec, &bo, &m->backend, err);
+    if (r < 0 || (r = plan_open(&m->arena, selected, m->backend, s, run, &o, &m->plan, err)) < 0)
+        return r;
+    struct backend *b = m->backend;
+    struct plan *p = &m->plan;
+    if (o.output && (r = folder_make(output_folder(&m->arena, b), err)) < 0)
+        return r;        /* better now than after the work */
+    if (t->lists.n == 0) /* the tasks are the same for every model */
+        print_notes(p, progress);
+    report_left_out(p, backend_info(b)->name, progress, t);
+    r = run_plan(b, s, p, progress, err);
+    t->tokens += backend_stats(b).tokens_computed;
+    report_failures(p, progress, t);
+    if (r < 0 || (r = store_cost(b, s, run, p, err)) < 0 || (r = aggregate(s, p, err)) < 0)
+        return r;
+    struct score_list list = {.model = arena_printf(&t->arena, "%s", backend_info(b)->name)};
+    if ((r = scores_collect(&t->arena, s, p, &list, err)) < 0)
+        return r;
+    *ARRAY_PUSH(&t->lists) = list;
+    return o.output ? export(s, b, spec, p, begun, err) : 0;
+}
+
+static int hold_against(const struct running *base, const struct running *m, struct store *s,
+                        struct progress *progress, struct error *err)
+{
+    struct divergence_side a = {base->backend, &base->plan}, b = {m->backend, &m->plan};
+    return divergence_run(&a, &b, s, progress, err);
+}
+
+/* One model after the other; with --divergence the first one stays. */
 static int run_models(struct store *s, int64_t run, const struct selection *selected,
                       struct progress *progress, struct totals *t, struct error *err)
 {
+    struct running base = {0}, other = {0};
     int r = 0;
-    for (size_t m = 0; m < o.models.n && r == 0; m++)
-        r = run_model(o.models.items[m], s, run, selected, progress, t, err);
+    for (size_t i = 0; i < o.models.n && r == 0; i++) {
+        struct running *m = i == 0 && o.divergence ? &base : &other;
+        r = run_model(o.models.items[i], s, run, selected, progress, t, m, err);
+        if (r == 0 && base.backend && m == &other)
+            r = hold_against(&base, m, s, progress, err);
+        running_close(&other);
+    }
+    running_close(&base);
     if (t->lists.n)
         scores_print(t->lists.items, t->lists.n, o.json);
     for (size_t m = 0; m < t->lists.n; m++)
@@ -341,6 +368,9 @@ int cmd_run(int argc, char **argv, struct error *err)
     if (o.n_top > REQUEST_TOP_MOST)
         return error_set(err, E_USAGE, "--top_logprobs=%d: there are %d at most", o.n_top,
                          REQUEST_TOP_MOST);
+    if (o.divergence && o.models.n < 2)
+        return error_set(err, E_USAGE,
+                         "--divergence holds models against the first one; give another with -m");
     if (o.draws && strcmp(o.draws, "lm-eval") != 0 && strcmp(o.draws, "keyed") != 0)
         return error_set(err, E_USAGE, "--draws is lm-eval or keyed, not \"%s\"", o.draws);
     if ((r = check_models(&a, err)) < 0) {

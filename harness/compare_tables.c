@@ -145,8 +145,9 @@ static const char *small_text(struct arena *a, double x)
 static void divergence_text(const struct divergence_list *l)
 {
     static const char *const headings[] = {
-        "Task",           ">tokens",           ">mean KL",       ">95 % interval",  ">same top",
-        ">95 % interval", ">perplexity ratio", ">95 % interval", ">largest change", ">remainder"};
+        "Task",        ">tokens",   ">mean KL",       ">95 % interval", ">median",
+        ">99 %",       ">same top", ">95 % interval", ">PPL ratio",     ">95 % interval",
+        ">RMS change", ">largest",  ">remainder"};
     struct arena a = {0};
     struct table t;
     table_init(&t, headings, N(headings));
@@ -159,9 +160,14 @@ static void divergence_text(const struct divergence_list *l)
             table_cell(&t, "%s", small_text(&a, estimates[k]->value));
             interval_cell(&t, estimates[k]->low, estimates[k]->high,
                           small_text(&a, estimates[k]->low), small_text(&a, estimates[k]->high));
+            if (k > 0)
+                continue;
+            table_cell(&t, "%s", small_text(&a, d->kl_median));
+            table_cell(&t, "%s", small_text(&a, d->kl_99));
         }
+        table_cell(&t, "%s", small_text(&a, d->change_rms));
         table_cell(&t, "%+.4f in %lld", d->largest_change, (long long)d->largest_doc_id);
-        table_cell(&t, "%.4f", d->remainder);
+        table_cell(&t, d->exact ? "exact" : "%.4f", d->remainder);
     }
     printf("Divergence of %s from %s, by token:\n", l->model_b, l->model_a);
     table_print(&t, false);
@@ -189,7 +195,12 @@ static void divergence_json(const struct divergence_list *l)
                                            "perplexity_ratio_low",
                                            "perplexity_ratio_high",
                                            "largest_change",
-                                           "remainder"};
+                                           "remainder",
+                                           "kl_median",
+                                           "kl_99",
+                                           "kl_max",
+                                           "change_rms",
+                                           "exact"};
     struct table t;
     table_init(&t, headings, N(headings));
     for (size_t i = 0; i < l->n; i++) {
@@ -207,10 +218,15 @@ static void divergence_json(const struct divergence_list *l)
                                   d->perplexity_ratio.low,
                                   d->perplexity_ratio.high,
                                   d->largest_change,
-                                  d->remainder};
+                                  d->remainder,
+                                  d->kl_median,
+                                  d->kl_99,
+                                  d->kl_most,
+                                  d->change_rms};
         text_cells(&t, texts, N(texts));
         whole_cells(&t, whole, N(whole));
         number_cells(&t, numbers, N(numbers));
+        table_cell(&t, "%d", d->exact);
     }
     table_print(&t, true);
 }

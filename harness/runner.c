@@ -379,6 +379,13 @@ static void join(struct thread *t)
         pthread_join(t->id, NULL);
 }
 
+int runner_was_interrupted(struct error *err)
+{
+    return error_set(err, E_INTERRUPTED,
+                     "interrupted: what was answered is stored; run the same command again to go "
+                     "on");
+}
+
 int runner_run(struct backend *b, struct store *s, struct planned *evaluations, int n,
                const struct runner_options *o, struct progress *p, struct error *err)
 {
@@ -416,9 +423,7 @@ int runner_run(struct backend *b, struct store *s, struct planned *evaluations, 
         result = err->code;
     }
     if (result == 0 && runner_interrupted)
-        result = error_set(err, E_INTERRUPTED,
-                           "interrupted: what was answered is stored; run the same command again "
-                           "to go on");
+        result = runner_was_interrupted(err);
     for (int i = 0; i < N_JOBS; i++)
         job_free(&r->jobs[i]);
     for (int i = 0; i < 4; i++)

@@ -37,6 +37,8 @@ static inline bool planned_done(const struct planned *p, int64_t doc)
 
 /* Set by SIGINT and SIGTERM (harness/cmd_run.c): finish what is answered, commit, stop. */
 extern atomic_bool runner_interrupted;
+/* E_INTERRUPTED, with the sentence for it. */
+int runner_was_interrupted(struct error *err);
 
 struct runner_options {
     int n_score_threads; /* 0: one a core; up to 64 */

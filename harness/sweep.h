@@ -24,6 +24,7 @@ struct sweep_options {
     int threads, token_budget, score_threads, bootstrap_iters;
     size_t kv_memory;  /* bytes; 0: the engine's choice */
     const char *dtype; /* of models whose spec names none; NULL: f32 */
+    bool divergence;   /* the first model stays in memory, and each other is held against it */
     bool quiet, json;
 };
 

@@ -67,6 +67,12 @@ static double kl_of(const struct place *a, const struct place *b, int32_t token,
 
 /* ---- one task ---- */
 
+/* What one token says. */
+struct token {
+    double kl, logprob_a, logprob_b, remainder;
+    bool same_top;
+};
+
 enum { KL, SAME_TOP, LOG_RATIO, REMAINDER, N_COLUMNS };
 
 /* Sums over the tokens of a document. */
@@ -81,24 +87,68 @@ struct summing {
         struct doc_sums *items;
         size_t n, cap;
     } docs;
+    struct {
+        double *items; /* the divergence of each token */
+        size_t n, cap;
+    } kl;
+    double squares; /* of the changes */
 };
 
-static void add_place(struct summing *t, int64_t doc_id, int32_t token, const struct place *a,
-                      const struct place *b)
+static void add_token(struct summing *t, int64_t doc_id, const struct token *k)
 {
     if (!t->docs.n || t->docs.items[t->docs.n - 1].doc_id != doc_id)
         *ARRAY_PUSH(&t->docs) = (struct doc_sums){.doc_id = doc_id};
     struct doc_sums *sums = &t->docs.items[t->docs.n - 1];
-    double remainder, change = exp(b->logprob) - exp(a->logprob);
-    sums->columns[KL] += kl_of(a, b, token, &remainder);
-    sums->columns[SAME_TOP] += a->top[0].token == b->top[0].token;
-    sums->columns[LOG_RATIO] += a->logprob - b->logprob;
-    sums->columns[REMAINDER] += remainder;
+    double change = exp(k->logprob_b) - exp(k->logprob_a);
+    sums->columns[KL] += k->kl;
+    sums->columns[SAME_TOP] += k->same_top;
+    sums->columns[LOG_RATIO] += k->logprob_a - k->logprob_b;
+    sums->columns[REMAINDER] += k->remainder;
     sums->n_tokens++;
+    *ARRAY_PUSH(&t->kl) = k->kl;
+    t->squares += change * change;
     if (fabs(change) > fabs(t->d->largest_change)) {
         t->d->largest_change = change;
         t->d->largest_doc_id = doc_id;
     }
+}
+
+/* ---- what both read side by side ---- */
+
+static const char select_exact[] =
+    "SELECT sa.doc_id, k.kl, k.logprob_a, k.logprob_b, k.same_top FROM samples sa "
+    "JOIN divergences d ON d.sample_a = sa.id JOIN samples sb ON sb.id = d.sample_b "
+    "JOIN token_divergences k ON k.divergence = d.id "
+    "WHERE sa.evaluation = ?1 AND sb.evaluation = ?2 ORDER BY sa.doc_id, k.position, k.place";
+
+static int read_exact(struct store *s, struct summing *t, struct error *err)
+{
+    sqlite3_stmt *st = NULL;
+    int r =
+        sql_query(&s->sql, select_exact, &st, err, "ii", t->d->evaluation_a, t->d->evaluation_b);
+    while (r == 0 && (r = sql_step(&s->sql, st, err)) == 1) {
+        struct token k = {.kl = sqlite3_column_double(st, 1),
+                          .logprob_a = sqlite3_column_double(st, 2),
+                          .logprob_b = sqlite3_column_double(st, 3),
+                          .same_top = sqlite3_column_int(st, 4) != 0};
+        add_token(t, sqlite3_column_int64(st, 0), &k);
+        r = 0;
+    }
+    sqlite3_finalize(st);
+    t->d->exact = t->docs.n > 0;
+    return r;
+}
+
+/* ---- what each scored ---- */
+
+static void add_place(struct summing *t, int64_t doc_id, int32_t token, const struct place *a,
+                      const struct place *b)
+{
+    struct token k = {.logprob_a = a->logprob,
+                      .logprob_b = b->logprob,
+                      .same_top = a->top[0].token == b->top[0].token};
+    k.kl = kl_of(a, b, token, &k.remainder);
+    add_token(t, doc_id, &k);
 }
 
 static const char select_places[] =
@@ -151,6 +201,11 @@ static void estimate(struct summing *t)
     }
     ratio_bootstrap((const double *const *)columns, N_COLUMNS, weight, (int64_t)n, REPLICATES,
                     PAIRS_SEED, all);
+    stats_sort(t->kl.items, (int64_t)t->kl.n);
+    t->d->kl_median = stats_quantile(t->kl.items, (int64_t)t->kl.n, 0.5);
+    t->d->kl_99 = stats_quantile(t->kl.items, (int64_t)t->kl.n, 0.99);
+    t->d->kl_most = t->kl.items[t->kl.n - 1];
+    t->d->change_rms = sqrt(t->squares / (double)t->kl.n);
     t->d->n_docs = (int64_t)n;
     t->d->kl = all[KL];
     t->d->same_top = all[SAME_TOP];
@@ -169,6 +224,24 @@ static int count_tokens(struct store *s, int64_t evaluation, int64_t *ret, struc
     return r < 0 ? r : 0;
 }
 
+static int read_scored(struct store *s, struct arena *arena, struct summing *t,
+                       const struct evaluation_pair *pair, struct notes *notes, struct error *err)
+{
+    int64_t n_a = 0, n_b = 0;
+    int r = count_tokens(s, pair->a->id, &n_a, err);
+    if (r == 0)
+        r = count_tokens(s, pair->b->id, &n_b, err);
+    if (r == 0 && n_a && n_b)
+        r = read_places(s, t, err);
+    if (r == 0 && n_a && n_b && (int64_t)t->kl.n < n_a)
+        NOTE(notes, arena,
+             "%s: %lld of the %lld tokens that #%lld scored were scored by #%lld behind the same "
+             "tokens",
+             pair->a->task, (long long)t->kl.n, (long long)n_a, (long long)pair->a->id,
+             (long long)pair->b->id);
+    return r;
+}
+
 static int diverge(struct store *s, struct arena *arena, const struct evaluation_pair *pair,
                    struct divergence *ret, struct notes *notes, struct error *err)
 {
@@ -180,21 +253,13 @@ static int diverge(struct store *s, struct arena *arena, const struct evaluation
         .evaluation_b = pair->b->id,
     };
     struct summing t = {.d = ret};
-    int64_t n_a = 0, n_b = 0;
-    int r = count_tokens(s, pair->a->id, &n_a, err);
-    if (r == 0)
-        r = count_tokens(s, pair->b->id, &n_b, err);
-    if (r == 0 && n_a && n_b)
-        r = read_places(s, &t, err);
+    int r = read_exact(s, &t, err);
+    if (r == 0 && !ret->exact)
+        r = read_scored(s, arena, &t, pair, notes, err);
     if (r == 0 && t.docs.n)
         estimate(&t);
-    if (r == 0 && n_a && n_b && ret->n_tokens < n_a)
-        NOTE(notes, arena,
-             "%s: %lld of the %lld tokens that #%lld scored were scored by #%lld behind the same "
-             "tokens",
-             ret->task, (long long)ret->n_tokens, (long long)n_a, (long long)pair->a->id,
-             (long long)pair->b->id);
     free(t.docs.items);
+    free(t.kl.items);
     return r;
 }
 

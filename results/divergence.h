@@ -1,13 +1,15 @@
 /* divergence.h: how far a model's distribution over tokens moved from another's.
  *
- * Computed from what `assay run --top_logprobs K` stored: for each scored token its log-probability
- * and the K most probable tokens in its place. A token counts where both models scored it behind
- * the same tokens. A is the base model.
+ * D(A || B) = sum p_A ln(p_A / p_B) in the place of one token is the Kullback-Leibler divergence; A
+ * is the base model. Where `assay run --divergence` had both models read the prompts side by side,
+ * it is exact, over the whole vocabulary, for each of their tokens.
  *
- * The Kullback-Leibler divergence D(A || B) = sum p_A ln(p_A / p_B) of one place is taken over the
- * tokens whose probability both have (those in both lists, and the scored one), and all others
- * together as one more. Joining outcomes never adds divergence, so this is a lower bound of the
- * true one; `remainder` says how much probability was joined. The other figures are exact. */
+ * Else it is computed from what `assay run --top_logprobs K` stored of each model: of each scored
+ * token its log-probability and the K most probable tokens in its place. A token counts where both
+ * models scored it behind the same tokens. The divergence is taken over the tokens whose
+ * probability both have (those in both lists, and the scored one), and all others together as one
+ * more. Joining outcomes never adds divergence, so this is a lower bound of the true one;
+ * `remainder` says how much probability was joined. The other figures are exact. */
 #ifndef ASSAY_RESULTS_DIVERGENCE_H
 #define ASSAY_RESULTS_DIVERGENCE_H
 
@@ -19,11 +21,14 @@ struct divergence {
     const char *task, *task_alias;
     const char *setting; /* see setting_text() */
     int64_t evaluation_a, evaluation_b;
-    int64_t n_docs, n_tokens; /* that both scored */
-    struct estimate kl;       /* nats a token */
+    int64_t n_docs, n_tokens;         /* that both scored */
+    bool exact;                       /* over the whole vocabulary; `remainder` is 0 */
+    struct estimate kl;               /* nats a token */
+    double kl_median, kl_99, kl_most; /* of tokens: half of them, 99 %, all are not above it */
     struct estimate same_top; /* share of tokens where both find the same token most probable */
     struct estimate perplexity_ratio; /* B's over A's: 1 is no loss */
     double remainder;                 /* A's probability that was joined */
+    double change_rms;                /* of p_B - p_A of the token that came, over tokens */
     double largest_change;            /* p_B - p_A of the scored token where it changed most */
     int64_t largest_doc_id;
 };

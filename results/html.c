@@ -68,12 +68,13 @@ static void table_start(struct buf *b, const char *const *headings, size_t n)
 
 static void divergence_table(struct buf *b, const struct divergence_list *l)
 {
-    static const char *const headings[] = {"Tokens",           "Mean KL",        "Same top",
-                                           "Perplexity ratio", "Largest change", "Remainder"};
+    static const char *const headings[] = {"Tokens",   "Mean KL",          "Median, 99 %",
+                                           "Same top", "Perplexity ratio", "Largest change",
+                                           "Remainder"};
     buf_puts(b, "<h3>Distribution over tokens</h3>\n<p class=\"soft\">Means over the tokens that "
-                "both have scored, with 95 % intervals over documents. Mean KL is in nats a token "
-                "and a lower bound, since tokens that only one model lists count as one outcome: "
-                "the remainder.</p>\n");
+                "both have scored, with 95 % intervals over documents; KL in nats a token. It is "
+                "exact where both read the prompts side by side; else a lower bound, since tokens "
+                "that only one model lists count as one outcome: the remainder.</p>\n");
     table_start(b, headings, sizeof headings / sizeof *headings);
     for (size_t i = 0; i < l->n; i++) {
         const struct divergence *d = &l->items[i];
@@ -81,12 +82,15 @@ static void divergence_table(struct buf *b, const struct divergence_list *l)
         html_task(b, d->task_alias, d->task, d->setting);
         buf_printf(b, "<td class=\"num\">%lld</td>", (long long)d->n_tokens);
         estimate_cell(b, &d->kl, 6);
+        buf_printf(b, "<td class=\"num\">%.6f, %.4f</td>", d->kl_median, d->kl_99);
         estimate_cell(b, &d->same_top, 4);
         estimate_cell(b, &d->perplexity_ratio, 4);
+        buf_printf(b, "<td class=\"num\">%+.4f <span class=\"soft\">document %lld</span></td>",
+                   d->largest_change, (long long)d->largest_doc_id);
         buf_printf(b,
-                   "<td class=\"num\">%+.4f <span class=\"soft\">document %lld</span></td>"
-                   "<td class=\"num\">%.4f</td></tr>\n",
-                   d->largest_change, (long long)d->largest_doc_id, d->remainder);
+                   d->exact ? "<td class=\"num\">exact</td></tr>\n"
+                            : "<td class=\"num\">%.4f</td></tr>\n",
+                   d->remainder);
     }
     buf_puts(b, TABLE_END);
     html_notes(b, l->notes, l->n_notes);

@@ -33,11 +33,15 @@ struct sequence {
     } readers;
 };
 
+/* How a question is answered. */
+enum way { BY_LOGPROBS, BY_HIDDEN, BY_SAMPLING, N_WAYS };
+
 /* A reader and its row of the step. */
 struct question {
     struct reader reader;
     struct sequence *sequence; /* of the reader's job; NULL: it is another's row */
     int32_t row;
+    enum way way;
 };
 
 struct engine {
@@ -63,7 +67,8 @@ struct engine {
         struct question *items; /* by row */
         size_t n, cap;
     } questions;
-    int32_t *wanted_rows, *ends, *targets; /* [T] of a call */
+    struct question *together;             /* [T] of a call */
+    int32_t *wanted_rows, *ends, *targets; /* likewise */
     struct token_logprob *predicted;
     struct top_token *top; /* [T, TOP_TOKENS] */
     struct forward forward;
@@ -90,6 +95,7 @@ static int buffers_open(struct engine *e, struct error *err)
     e->positions = mem_alloc(T, sizeof(int32_t));
     e->sequences = mem_alloc(T, sizeof(int32_t));
     e->page_table = mem_alloc(T * (size_t)e->max_pages, sizeof(int32_t));
+    e->together = mem_alloc(T, sizeof *e->together);
     e->wanted_rows = mem_alloc(T, sizeof(int32_t));
     e->ends = mem_alloc(T, sizeof(int32_t));
     e->targets = mem_alloc(T, sizeof(int32_t));
@@ -151,9 +157,9 @@ void engine_close(struct engine *e)
     sampler_free(e->sampler);
     kvcache_close(&e->cache, e->k);
     waiting_free(&e->waiting);
-    void *arrays[] = {e->running.items, e->tokens,       e->positions,       e->sequences,
-                      e->page_table,    e->copies.items, e->wanted_rows,     e->ends,
-                      e->targets,       e->predicted,    e->questions.items, e->top};
+    void *arrays[] = {e->running.items,   e->tokens,      e->positions, e->sequences, e->page_table,
+                      e->copies.items,    e->wanted_rows, e->ends,      e->targets,   e->predicted,
+                      e->questions.items, e->top,         e->together};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     free(e);
@@ -307,7 +313,8 @@ static bool admit(struct engine *e, struct entry *own)
 
 static void ask(struct engine *e, struct sequence *s, struct reader r, int32_t row)
 {
-    *ARRAY_PUSH(&e->questions) = (struct question){r, r.job == s->job ? s : NULL, row};
+    enum way way = r.job->sampling ? BY_SAMPLING : r.job->hidden ? BY_HIDDEN : BY_LOGPROBS;
+    *ARRAY_PUSH(&e->questions) = (struct question){r, r.job == s->job ? s : NULL, row, way};
 }
 
 /* Adds the next rows of a sequence, as many as the step still takes. */
@@ -495,32 +502,45 @@ static void answer_by_sampling(struct engine *e, const struct question *q, int n
         answer(e, &q[i], &(struct prediction){.argmax = rows[i].token}, to);
 }
 
-/* Questions of jobs that sample go behind the others, which stay in order; returns how many these
- * are. */
-static size_t sampled_last(struct engine *e)
+/* No product at all: whoever asked makes it. */
+static void answer_by_hidden(struct engine *e, const struct question *q, int n,
+                             const struct receiver *to)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < e->questions.n; i++) {
-        struct question q = e->questions.items[i];
-        if (q.reader.job->sampling)
-            continue;
-        e->questions.items[i] = e->questions.items[n];
-        e->questions.items[n++] = q;
+    size_t D = (size_t)e->m->width;
+    for (int i = 0; i < n; i++)
+        e->wanted_rows[i] = q[i].row;
+    const float *last = last_hidden(e, n);
+    for (int i = 0; i < n; i++) {
+        struct engine_job *j = q[i].reader.job;
+        e->k->to_host(e->k->dev, j->hidden + (size_t)j->n_answered * D, last + (size_t)i * D,
+                      D * sizeof(float));
+        answer(e, &q[i], &(struct prediction){.argmax = -1}, to);
     }
-    return n;
 }
 
-/* Only rows that somebody reads meet the vocabulary. */
+/* Only rows that somebody reads meet the vocabulary: the questions of each way in their order, as
+ * many together as its buffers hold. */
 static void hand_back(struct engine *e, const struct receiver *to)
 {
-    size_t n_plain = sampled_last(e), n_all = e->questions.n, n;
-    for (size_t i = 0; i < n_all; i += n) {
-        const struct question *q = &e->questions.items[i];
-        size_t left = i < n_plain ? n_plain - i : n_all - i, most = (size_t)e->o.token_budget;
-        if (i >= n_plain && most > SAMPLED_ROWS)
-            most = SAMPLED_ROWS;
-        n = left < most ? left : most;
-        (i < n_plain ? answer_by_logprobs : answer_by_sampling)(e, q, (int)n, to);
+    const struct {
+        void (*answer)(struct engine *e, const struct question *q, int n,
+                       const struct receiver *to);
+        int most;
+    } ways[N_WAYS] = {[BY_LOGPROBS] = {answer_by_logprobs, e->o.token_budget},
+                      [BY_HIDDEN] = {answer_by_hidden, e->o.token_budget},
+                      [BY_SAMPLING] = {answer_by_sampling, e->o.token_budget < SAMPLED_ROWS
+                                                               ? e->o.token_budget
+                                                               : SAMPLED_ROWS}};
+    for (enum way w = 0; w < N_WAYS; w++) {
+        int n = 0;
+        for (size_t i = 0; i < e->questions.n; i++) {
+            if (e->questions.items[i].way == w)
+                e->together[n++] = e->questions.items[i];
+            if (n == 0 || (n < ways[w].most && i + 1 < e->questions.n))
+                continue;
+            ways[w].answer(e, e->together, n, to);
+            n = 0;
+        }
     }
 }
 

@@ -37,6 +37,9 @@ struct engine_job {
     int n_top;             /* with each scored token the n_top most probable ones; then: */
     double *logprobs;      /* [n_scored], the caller's: of each scored token */
     struct top_token *top; /* [n_scored, n_top], the caller's */
+    /* [n_scored, D], the caller's: the row that the vocabulary would be multiplied by, for each
+     * scored token, which then gets no other answer. NULL: it is scored. */
+    float *hidden;
     /* Told of each new token; false: it was the last. Runs inside engine_step. */
     bool (*wants_more)(void *arg, int32_t token);
     void *arg;

@@ -5,6 +5,7 @@
 
 #include "backends/backend.h"
 #include "backends/local/chat.h"
+#include "backends/local/divergence.h"
 #include "backends/local/engine.h"
 #include "backends/local/foresee.h"
 #include "backends/local/metadata.h"
@@ -391,4 +392,17 @@ struct backend_speed backend_peak(struct backend *b)
                    : b->spec.dtype == FORMAT_BF16 ? p.bf16
                                                   : 0;
     return (struct backend_speed){.flops = flops > 0 ? flops : p.f32, .bytes = p.bytes};
+}
+
+static struct reader_model reader_model(struct backend *b)
+{
+    return (struct reader_model){b->engine, b->model, &b->kernels, &b->language};
+}
+
+int backend_divergence(struct backend *a, struct backend *b, const struct divergence_texts *texts,
+                       struct arena *arena, struct token_divergence **ret, int *n,
+                       struct error *err)
+{
+    struct reader_model models[] = {reader_model(a), reader_model(b)};
+    return divergence_measure(models, a->pool, texts, arena, ret, n, err);
 }

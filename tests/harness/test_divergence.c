@@ -46,6 +46,50 @@ static void score_all(struct arena *a, struct engine *e, struct answer *to)
         to->full[i] = jobs[i].logprob;
 }
 
+static void make_requests(struct request q[N_DOCS])
+{
+    for (int i = 0; i < N_DOCS; i++)
+        q[i] = (struct request){.kind = REQUEST_LOGLIKELIHOOD_ROLLING,
+                                .doc_id = i,
+                                .context = str_of(texts[i]),
+                                .n_top = N_TOP};
+}
+
+/* Both models side by side against the same distributions: the exact divergence. */
+static void expect_exact(const struct answer base[N_DOCS], const struct answer quantized[N_DOCS],
+                         const struct request *q)
+{
+    struct arena a = {0};
+    struct asking how = {0};
+    struct error err;
+    struct tiny_model t[] = {{.kind = "gguf-f16", .seed = 11}, {.kind = "gguf-q4_0", .seed = 11}};
+    struct backend *b[2];
+    for (int i = 0; i < 2; i++) {
+        const char *path = arena_printf(&a, "%s/%s", dir, t[i].kind);
+        EXPECT_OK(tiny_model_write(&t[i], path, &err), &err);
+        b[i] = open_backend(path, &how);
+    }
+    for (int doc = 0; doc < N_DOCS; doc++) {
+        struct divergence_texts texts_ = {&q[doc], NULL, 1, 0};
+        struct token_divergence *got;
+        int n = 0;
+        EXPECT_OK(backend_divergence(b[0], b[1], &texts_, &a, &got, &n, &err), &err);
+        EXPECT_INT(n, base[doc].r.n_tokens_scored);
+        for (int p = 0; p < n; p++) {
+            const double *x = base[doc].full + p * base[doc].V,
+                         *y = quantized[doc].full + p * base[doc].V;
+            double kl = 0;
+            for (int v = 0; v < base[doc].V; v++)
+                kl += exp(x[v]) * (x[v] - y[v]);
+            EXPECT_NEAR(got[p].kl, kl, 1e-6);
+            EXPECT_NEAR(got[p].logprob_a, x[got[p].token], 1e-6);
+        }
+    }
+    backend_close(b[0]);
+    backend_close(b[1]);
+    arena_free(&a);
+}
+
 static void ask_model(struct arena *a, const char *kind, struct answer answers[N_DOCS])
 {
     struct tiny_model t = {.kind = kind, .seed = 11};
@@ -53,11 +97,7 @@ static void ask_model(struct arena *a, const char *kind, struct answer answers[N
     const char *path = arena_printf(a, "%s/%s", dir, kind);
     EXPECT_OK(tiny_model_write(&t, path, &err), &err);
     struct request q[N_DOCS];
-    for (int i = 0; i < N_DOCS; i++)
-        q[i] = (struct request){.kind = REQUEST_LOGLIKELIHOOD_ROLLING,
-                                .doc_id = i,
-                                .context = str_of(texts[i]),
-                                .n_top = N_TOP};
+    make_requests(q);
     struct asking how = {0};
     struct response *r = ask(path, &how, a, q, N_DOCS);
     struct pool *pool = pool_new(1);
@@ -211,6 +251,9 @@ static void divergence_is_that_of_whole_distributions(void)
     EXPECT(mkdtemp(dir) != NULL);
     ask_model(&a, "gguf-f16", base);
     ask_model(&a, "gguf-q4_0", quantized);
+    struct request q[N_DOCS];
+    make_requests(q);
+    expect_exact(base, quantized, q);
     const char *path = arena_printf(&a, "%s/a.db", dir);
     EXPECT_OK(store_open(path, STORE_WRITE, &s, &err), &err);
     store_model(s, "f16", base);
