@@ -53,9 +53,45 @@ double mcnemar_exact_p(int64_t b, int64_t c)
     return fmin(1, 2 * binomial_cdf(b < c ? b : c, b + c, 0.5));
 }
 
+struct estimate fieller_ratio(double a, double b, double var_a, double var_b, double covariance,
+                              double quantile)
+{
+    struct estimate ret = {b / a, NAN, NAN};
+    double q2 = quantile * quantile, square = a * a - q2 * var_a;
+    if (!(square > 0)) /* NaN as well */
+        return ret;
+    /* the roots of square t^2 - 2 middle t + (b^2 - q^2 var_b) */
+    double middle = a * b - q2 * covariance;
+    double root = sqrt(fmax(0, middle * middle - square * (b * b - q2 * var_b)));
+    ret.low = (middle - root) / square;
+    ret.high = (middle + root) / square;
+    return ret;
+}
+
+static struct paired_difference unknown(int64_t n)
+{
+    return (struct paired_difference){.mean = NAN,
+                                      .stderr_ = NAN,
+                                      .low = NAN,
+                                      .high = NAN,
+                                      .p = NAN,
+                                      .n = n,
+                                      .ratio = {NAN, NAN, NAN}};
+}
+
+static struct estimate ratio_of_means(const double *a, const double *b, int64_t n, double quantile)
+{
+    double mean_a = stats_mean(a, n), mean_b = stats_mean(b, n), covariance = 0;
+    double sd_a = stats_sd(a, n), sd_b = stats_sd(b, n), k = (double)n;
+    for (int64_t i = 0; i < n; i++)
+        covariance += (a[i] - mean_a) * (b[i] - mean_b);
+    return fieller_ratio(mean_a, mean_b, sd_a * sd_a / k, sd_b * sd_b / k, covariance / (k - 1) / k,
+                         quantile);
+}
+
 struct paired_difference paired_t(const double *a, const double *b, int64_t n)
 {
-    struct paired_difference ret = {NAN, NAN, NAN, NAN, NAN, n};
+    struct paired_difference ret = unknown(n);
     if (n < 1)
         return ret;
     double *d = mem_alloc((size_t)n, sizeof *d);
@@ -66,7 +102,8 @@ struct paired_difference paired_t(const double *a, const double *b, int64_t n)
     free(d);
     if (n < 2)
         return ret;
-    double half = student_t_quantile(0.975, (double)(n - 1)) * ret.stderr_;
+    double quantile = student_t_quantile(0.975, (double)(n - 1)), half = quantile * ret.stderr_;
+    ret.ratio = ratio_of_means(a, b, n, quantile);
     ret.low = ret.mean - half;
     ret.high = ret.mean + half;
     if (ret.stderr_ != 0) /* NaN where a difference is not finite */
@@ -96,6 +133,16 @@ static int64_t draw_below(struct draws *d, int64_t n)
     return (int64_t)(wide >> 64);
 }
 
+/* Sorts the replicates. */
+static void add_interval(struct estimate *e, double *replicates, int n)
+{
+    if (!isfinite(stats_sd(replicates, n)))
+        return; /* a replicate is not finite: there is no interval */
+    stats_sort(replicates, n);
+    e->low = stats_quantile(replicates, n, 0.025);
+    e->high = stats_quantile(replicates, n, 0.975);
+}
+
 /* Two-sided: twice the smaller share of replicates on either side of 0. */
 static double bootstrap_p(const double *d, int n)
 {
@@ -111,15 +158,18 @@ struct paired_difference paired_bootstrap(const struct metric_item *a, const str
                                           int64_t n, int aggregation, int replicates, uint64_t seed)
 {
     enum aggregation how = (enum aggregation)aggregation;
-    struct paired_difference ret = {NAN, NAN, NAN, NAN, NAN, n};
+    struct paired_difference ret = unknown(n);
     if (n < 1)
         return ret;
-    ret.mean = metric_value(how, b, n) - metric_value(how, a, n);
+    double value_a = metric_value(how, a, n), value_b = metric_value(how, b, n);
+    ret.mean = value_b - value_a;
+    ret.ratio.value = value_b / value_a;
     if (n < 2 || replicates < 2)
         return ret;
     struct metric_item *pick_a = mem_alloc((size_t)n, sizeof *pick_a);
     struct metric_item *pick_b = mem_alloc((size_t)n, sizeof *pick_b);
     double *d = mem_alloc((size_t)replicates, sizeof *d);
+    double *ratios = mem_alloc((size_t)replicates, sizeof *ratios);
     for (int i = 0; i < replicates; i++) {
         struct draws draws = draws_of(seed, i);
         for (int64_t j = 0; j < n; j++) {
@@ -127,8 +177,12 @@ struct paired_difference paired_bootstrap(const struct metric_item *a, const str
             pick_a[j] = a[k];
             pick_b[j] = b[k];
         }
-        d[i] = metric_value(how, pick_b, n) - metric_value(how, pick_a, n);
+        value_a = metric_value(how, pick_a, n);
+        value_b = metric_value(how, pick_b, n);
+        d[i] = value_b - value_a;
+        ratios[i] = value_b / value_a;
     }
+    add_interval(&ret.ratio, ratios, replicates);
     ret.stderr_ = stats_sd(d, replicates);
     if (isfinite(ret.stderr_)) { /* else a replicate is not finite: there is no interval */
         ret.p = bootstrap_p(d, replicates);
@@ -136,21 +190,11 @@ struct paired_difference paired_bootstrap(const struct metric_item *a, const str
         ret.low = stats_quantile(d, replicates, 0.025);
         ret.high = stats_quantile(d, replicates, 0.975);
     }
-    free(pick_a), free(pick_b), free(d);
+    free(pick_a), free(pick_b), free(d), free(ratios);
     return ret;
 }
 
 /* ---- one aggregate ---- */
-
-/* Sorts the replicates. */
-static void add_interval(struct estimate *e, double *replicates, int n)
-{
-    if (!isfinite(stats_sd(replicates, n)))
-        return; /* a replicate is not finite: there is no interval */
-    stats_sort(replicates, n);
-    e->low = stats_quantile(replicates, n, 0.025);
-    e->high = stats_quantile(replicates, n, 0.975);
-}
 
 struct estimate metric_bootstrap(int aggregation, const struct metric_item *items, int64_t n,
                                  int replicates, uint64_t seed)

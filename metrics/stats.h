@@ -27,6 +27,18 @@ double binomial_cdf(int64_t k, int64_t n, double p);
  * 1 when b + c is 0. */
 double mcnemar_exact_p(int64_t b, int64_t c);
 
+struct estimate {
+    double value;
+    double low, high; /* 95 % interval */
+};
+
+/* b / a with Fieller's interval (E. C. Fieller, "Some Problems in Interval Estimation", Journal of
+ * the Royal Statistical Society B 16, 1954): the values t for which b - t a is not off 0 by more
+ * than `quantile` standard errors. a and b are estimates with their variances and covariance. NaN
+ * ends where a itself is not off 0 by as much: then the interval has no end. */
+struct estimate fieller_ratio(double a, double b, double var_a, double var_b, double covariance,
+                              double quantile);
+
 /* What cannot be said, because a score or a replicate's aggregate is not finite, is NaN. */
 struct paired_difference {
     double mean;      /* of b - a */
@@ -34,22 +46,18 @@ struct paired_difference {
     double low, high; /* 95 % interval: mean -+ t quantile * stderr */
     double p;         /* two-sided paired t test (scipy.stats.ttest_rel); 1 when all are 0 */
     int64_t n;
+    struct estimate ratio; /* of the means, b to a: fieller_ratio() with the t quantile */
 };
 struct paired_difference paired_t(const double *a, const double *b, int64_t n);
 
 /* A difference of aggregates that are no mean (perplexities; `aggregation` is an enum aggregation
  * of metric.h): paired bootstrap over documents with our own keyed stream. `mean` is the difference
  * of the aggregates themselves, `stderr_` the replicates' sd, the interval their percentiles, `p`
- * twice the smaller share of replicates on either side of 0. */
+ * twice the smaller share of replicates on either side of 0; `ratio` has percentiles too. */
 struct metric_item;
 struct paired_difference paired_bootstrap(const struct metric_item *a, const struct metric_item *b,
                                           int64_t n, int aggregation, int replicates,
                                           uint64_t seed);
-
-struct estimate {
-    double value;
-    double low, high; /* 95 % interval */
-};
 
 /* An aggregate (`aggregation` as above) with the percentiles of a bootstrap over items. NaN ends
  * for n < 2, or where a replicate is not finite. */

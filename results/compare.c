@@ -83,6 +83,14 @@ static double recovery(const struct comparison *c)
     return is_share ? 100 * part / of : NAN;
 }
 
+/* The interval of b / a as one of the recovery. */
+static void recovery_interval(struct comparison *c, const struct estimate *ratio)
+{
+    bool higher = c->higher_is_better, none = isnan(c->recovery_percent);
+    c->recovery_low = none ? NAN : higher ? 100 * ratio->low : 100 / ratio->high;
+    c->recovery_high = none ? NAN : higher ? 100 * ratio->high : 100 / ratio->low;
+}
+
 static bool all_01(const struct columns *v)
 {
     for (int64_t i = 0; i < v->n; i++)
@@ -105,7 +113,8 @@ static void count_flips(struct comparison *c, const struct columns *v)
 static void difference(struct comparison *c, const struct columns *v, enum aggregation how)
 {
     bool mean = how == AGGREGATE_MEAN || how == AGGREGATE_BRIER_SCORE || how == AGGREGATE_BYPASS;
-    struct paired_difference d = {.stderr_ = NAN, .low = NAN, .high = NAN, .p = NAN};
+    struct paired_difference d = {
+        .stderr_ = NAN, .low = NAN, .high = NAN, .p = NAN, .ratio = {NAN, NAN, NAN}};
     if (mean)
         d = paired_t(v->x, v->y, v->n);
     else if (v->n >= BOOTSTRAP_LEAST)
@@ -115,6 +124,7 @@ static void difference(struct comparison *c, const struct columns *v, enum aggre
     c->low = d.low;
     c->high = d.high;
     c->p = d.p;
+    recovery_interval(c, &d.ratio);
 }
 
 static int compare_measure(struct building *g, struct comparison c, int64_t measure,
@@ -252,6 +262,48 @@ static const struct comparison *find_row(const struct comparison *rows, size_t n
     return NULL;
 }
 
+/* What a group's aggregates of both models and of the differences, each with its standard error,
+ * say. The two are paired, so Var(b - a) = Var(a) + Var(b) - 2 Cov(a, b) tells their covariance. */
+static void group_statistics(struct comparison *c, const struct aggregate *a,
+                             const struct aggregate *b, const struct aggregate *d)
+{
+    double quantile = normal_quantile(0.975), var_a = a->stderr_ * a->stderr_,
+           var_b = b->stderr_ * b->stderr_, var_d = d->stderr_ * d->stderr_;
+    c->a = a->value;
+    c->b = b->value;
+    c->a_stderr = a->stderr_;
+    c->b_stderr = b->stderr_;
+    c->recovery_percent = recovery(c);
+    struct estimate ratio =
+        fieller_ratio(c->a, c->b, var_a, var_b, (var_a + var_b - var_d) / 2, quantile);
+    recovery_interval(c, &ratio);
+    c->difference = d->value;
+    c->difference_stderr = d->stderr_;
+    c->low = d->value - quantile * d->stderr_;
+    c->high = d->value + quantile * d->stderr_;
+    c->p =
+        d->stderr_ > 0 ? 2 * normal_cdf(-fabs(d->value) / d->stderr_) : (d->value == 0 ? 1 : NAN);
+    c->mcnemar_p = c->is_01 ? mcnemar_exact_p(c->lost, c->gained) : NAN;
+    c->near_chance = c->is_01 && c->a - 1.96 * c->a_stderr <= c->chance;
+}
+
+static struct comparison group_of(const struct group_row *group,
+                                  const struct comparison *const *leaves, int n)
+{
+    struct comparison c = *leaves[0];
+    c.task = group->name;
+    c.task_alias = group->alias;
+    c.is_group = c.is_01 = true;
+    c.evaluation_a = c.evaluation_b = c.n = c.lost = c.gained = 0;
+    for (int i = 0; i < n; i++) {
+        c.n += leaves[i]->n;
+        c.lost += leaves[i]->lost;
+        c.gained += leaves[i]->gained;
+        c.is_01 = c.is_01 && leaves[i]->is_01;
+    }
+    return c;
+}
+
 /* The group's row from those of its tasks. The difference is the same mean over the tasks'
  * differences, each with its paired standard error. */
 static struct comparison group_comparison(struct arena *scratch, const struct group_row *group,
@@ -263,40 +315,70 @@ static struct comparison group_comparison(struct arena *scratch, const struct gr
     struct aggregate *b = arena_array(scratch, (size_t)n, sizeof *b);
     struct aggregate *d = arena_array(scratch, (size_t)n, sizeof *d);
     struct aggregate *guess = arena_array(scratch, (size_t)n, sizeof *guess);
-    struct comparison c = *leaves[0];
-    c.task = group->name;
-    c.task_alias = group->alias;
-    c.is_group = c.is_01 = true;
-    c.evaluation_a = c.evaluation_b = c.n = c.lost = c.gained = 0;
+    struct comparison c = group_of(group, leaves, n);
     for (int i = 0; i < n; i++) {
         const struct comparison *l = leaves[i];
         a[i] = (struct aggregate){l->a, l->a_stderr, l->n};
         b[i] = (struct aggregate){l->b, l->b_stderr, l->n};
         d[i] = (struct aggregate){l->difference, l->difference_stderr, l->n};
         guess[i] = (struct aggregate){l->chance, NAN, l->n};
-        c.n += l->n;
-        c.lost += l->lost;
-        c.gained += l->gained;
-        c.is_01 = c.is_01 && l->is_01;
     }
-    struct aggregate all = metric_group(d, n, weight_by_size, false);
-    struct aggregate mean_a = metric_group(a, n, weight_by_size, false);
-    struct aggregate mean_b = metric_group(b, n, weight_by_size, false);
-    c.a = mean_a.value;
-    c.b = mean_b.value;
-    c.a_stderr = mean_a.stderr_;
-    c.b_stderr = mean_b.stderr_;
-    c.recovery_percent = recovery(&c);
+    struct aggregate all = metric_group(d, n, weight_by_size, false),
+                     mean_a = metric_group(a, n, weight_by_size, false),
+                     mean_b = metric_group(b, n, weight_by_size, false);
     c.chance = metric_group(guess, n, weight_by_size, false).value;
-    c.difference = all.value;
-    c.difference_stderr = all.stderr_;
-    c.low = all.value - normal_quantile(0.975) * all.stderr_;
-    c.high = all.value + normal_quantile(0.975) * all.stderr_;
-    c.p = all.stderr_ > 0 ? 2 * normal_cdf(-fabs(all.value) / all.stderr_)
-                          : (all.value == 0 ? 1 : NAN);
-    c.mcnemar_p = c.is_01 ? mcnemar_exact_p(c.lost, c.gained) : NAN;
-    c.near_chance = c.is_01 && c.a - 1.96 * c.a_stderr <= c.chance;
+    group_statistics(&c, &mean_a, &mean_b, &all);
     return c;
+}
+
+/* The row of a suite's leaderboard_mean, where all of its terms are there, each in whatever setting
+ * it was run. Guessing gives 0 by its normalization. */
+static void compare_leaderboard_mean(struct building *g, const struct group_row *group,
+                                     size_t n_tasks_rows)
+{
+    struct arena scratch = {0};
+    int n = group->n_terms;
+    const struct comparison **leaves = arena_array(&scratch, (size_t)n, sizeof *leaves);
+    struct mean_term *a = arena_array(&scratch, (size_t)n, sizeof *a);
+    struct mean_term *b = arena_array(&scratch, (size_t)n, sizeof *b);
+    struct mean_term *d = arena_array(&scratch, (size_t)n, sizeof *d);
+    int found = 0;
+    for (; found < n; found++) {
+        const struct group_mean_term *t = &group->terms[found];
+        const struct comparison *l = NULL;
+        for (size_t k = 0; k < n_tasks_rows && !l; k++) {
+            const struct comparison *row = &g->rows.items[k];
+            bool it = strcmp(row->task, t->task) == 0 && strcmp(row->metric, t->metric) == 0 &&
+                      strcmp(row->filter, t->filter) == 0;
+            l = it ? row : NULL;
+        }
+        if (!l)
+            break;
+        leaves[found] = l;
+        a[found] =
+            (struct mean_term){t->benchmark, t->baseline, l->a, l->a_stderr, l->n, t->by_size};
+        d[found] = b[found] = a[found];
+        b[found].value = l->b;
+        b[found].stderr_ = l->b_stderr;
+        d[found].stderr_ = l->difference_stderr;
+    }
+    if (found == n) {
+        struct comparison c = group_of(group, leaves, n);
+        struct aggregate mean_a = metric_leaderboard_mean(a, n),
+                         mean_b = metric_leaderboard_mean(b, n),
+                         all = metric_leaderboard_mean(d, n); /* for its standard error */
+        all.value = mean_b.value - mean_a.value;
+        c.metric = "leaderboard_mean";
+        c.filter = "none";
+        c.setting = "";
+        c.num_fewshot = -1;
+        c.higher_is_better = true;
+        c.chance = 0;
+        group_statistics(&c, &mean_a, &mean_b, &all);
+        c.near_chance = c.a - 1.96 * c.a_stderr <= 0;
+        *ARRAY_PUSH(&g->rows) = c;
+    }
+    arena_free(&scratch);
 }
 
 static void compare_group_measure(struct building *g, const struct group_row *group,
@@ -334,6 +416,9 @@ static int compare_groups(struct building *g, struct error *err)
     for (size_t i = 0; r == 0 && i < groups.n; i++)
         for (int k = 0; k < groups.items[i].n_measures && groups.items[i].n_tasks > 0; k++)
             compare_group_measure(g, &groups.items[i], &groups.items[i].measures[k], n);
+    for (size_t i = 0; r == 0 && i < groups.n; i++)
+        if (groups.items[i].n_terms > 0)
+            compare_leaderboard_mean(g, &groups.items[i], n);
     return r;
 }
 

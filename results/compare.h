@@ -22,7 +22,11 @@ struct comparison {
     double recovery_percent;   /* 100 b / a, or 100 a / b where lower is better: 100 is no loss.
                                   NaN where a share says nothing: a score below 0, nothing to
                                   divide by, and what metric_is_own() */
-    double difference;         /* b - a */
+    /* Its 95 % interval: Fieller's for means (fieller_ratio()), percentiles of the bootstrap for
+     * other aggregates, Fieller's from their tasks' standard errors for groups. NaN: none, or A is
+     * not clearly above 0. */
+    double recovery_low, recovery_high;
+    double difference; /* b - a */
     double difference_stderr;
     /* The 95 % interval of the difference: paired t of means, bootstrap over documents of other
      * aggregates, and for groups from their tasks' standard errors. */

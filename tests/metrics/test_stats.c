@@ -254,7 +254,50 @@ static void correlation_edges(void)
     EXPECT(fabs(pearson(up, far, 4).r) <= 1);
 }
 
-CHECK_MAIN({"distributions agree with scipy", distributions},
+/* Written by fieller_reference.py: b is a with a few flips, ones where i * 7919 % 97 is small. */
+static const struct {
+    int n, below_a, below_b;
+    double ratio, low, high;
+} fieller[] = {
+    {40, 60, 52, 0.791666666666667, 0.591008870168726, 1.00799014463981},
+    {200, 75, 78, 0.961290322580645, 0.901309139425486, 1.0242162767593},
+    {1000, 30, 31, 1.14239482200647, 1.07454058589279, 1.2164387654187},
+    {25, 90, 40, 0.333333333333333, 0.129885680122188, 0.536780986544481},
+};
+
+static void ratios(void)
+{
+    for (size_t k = 0; k < sizeof fieller / sizeof *fieller; k++) {
+        double a[1000], b[1000];
+        struct metric_item x[1000], y[1000];
+        int n = fieller[k].n;
+        for (int i = 0; i < n; i++) {
+            a[i] = i * 7919 % 97 < fieller[k].below_a;
+            b[i] = fabs((i * 7919 % 97 < fieller[k].below_b) - (double)(i * 104729 % 89 < 9));
+            x[i] = (struct metric_item){.value = a[i], .weight = 1};
+            y[i] = (struct metric_item){.value = b[i], .weight = 1};
+        }
+        struct estimate r = paired_t(a, b, n).ratio;
+        EXPECT_NEAR(r.value, fieller[k].ratio, 1e-12);
+        EXPECT_NEAR(r.low, fieller[k].low, 1e-9);
+        EXPECT_NEAR(r.high, fieller[k].high, 1e-9);
+        struct estimate boot = paired_bootstrap(x, y, n, AGGREGATE_MEAN, 10000, 5).ratio;
+        EXPECT_NEAR(boot.value, r.value, 1e-12);
+        EXPECT_NEAR(boot.low, r.low, 0.15 * (r.high - r.low)); /* alike, where n is not small */
+        EXPECT_NEAR(boot.high, r.high, 0.15 * (r.high - r.low));
+    }
+    /* a reference that may as well be nothing has no interval */
+    double few[100] = {1, 1}, more[100] = {[10] = 1, 1, 1};
+    struct estimate r = paired_t(few, more, 100).ratio;
+    EXPECT_NEAR(r.value, 1.5, 1e-12);
+    EXPECT(isnan(r.low) && isnan(r.high));
+    for (int i = 20; i < 60; i++)
+        more[i] = 1;
+    r = paired_t(more, more, 100).ratio;
+    EXPECT(r.value == 1 && fabs(r.low - 1) < 1e-7 && fabs(r.high - 1) < 1e-7);
+}
+
+CHECK_MAIN({"ratios", ratios}, {"distributions agree with scipy", distributions},
            {"distributions agree with closed forms", distributions_by_hand},
            {"quantiles invert", quantiles_invert}, {"mcnemar", mcnemar}, {"paired t", paired},
            {"paired t, edges", paired_edges}, {"mean and sd", summary},
