@@ -6,15 +6,17 @@
 #include "harness/commands.h"
 #include "harness/compare_tables.h"
 #include "harness/options.h"
+#include "harness/study_table.h"
 
 static struct {
     const char *db, *task;
-    bool divergence, similarity, json;
+    bool study, divergence, similarity, json;
 } o = {.db = "assay.db"};
 
 static const struct option compare_options[] = {
     {OPTION_ROW_DB(&o.db)},
     {OPTION_STR, 't', "task", "NAME", &o.task, "only this task [all that both answered]"},
+    {OPTION_FLAG, 0, "study", NULL, &o.study, "a line for each model, as with several"},
     {OPTION_FLAG, 0, "divergence", NULL, &o.divergence,
      "only how far B's distribution over tokens moved from A's"},
     {OPTION_FLAG, 0, "similarity", NULL, &o.similarity,
@@ -25,15 +27,16 @@ static const struct option compare_options[] = {
 
 static const struct usage usage = {
     .command = "compare",
-    .synopsis = "A B [options]",
+    .synopsis = "A B [C ...] [options]",
     .summary =
         "Compares model B with model A, the reference, on the documents that both answered: both\n"
         "scores; recovery in percent of A; the paired difference B - A with its 95 % interval;\n"
         "McNemar's exact p where scores are 0 or 1; and how many samples flipped each way. Where\n"
         "they were run with --divergence or --top_logprobs, also KL divergence, top-1 agreement\n"
-        "and perplexity ratio.\n"
+        "and perplexity ratio. With more models than B, a line for each: recovery with 95 %\n"
+        "intervals, size, memory, speeds, divergence.\n"
         "A and B are labels, or evaluations by number: \"#12,#15\" (assay ls shows them).",
-    .example = "  assay compare base q8",
+    .example = "  assay compare base q8\n  assay compare base w8a8 w4a16",
     .options = compare_options,
 };
 
@@ -91,6 +94,32 @@ static int compare_answers(struct store *s, struct arena *a, const struct string
     return 0;
 }
 
+static int compare_many(struct store *s, struct arena *a, const struct strings *names,
+                        struct error *err)
+{
+    struct report_options ro = {.models = names->items, .n_models = (int)names->n, .task = o.task};
+    struct study study;
+    int r = study_gather(s, a, &ro, &study, err);
+    if (r == 0 && study.n_columns == 0)
+        r = error_set(err, E_INPUT, "%s",
+                      study.models[1].not_compared ? study.models[1].not_compared
+                                                   : "there is nothing to compare");
+    if (r == 0)
+        study_print(&study, o.json);
+    return r;
+}
+
+/* One of the parts that an option asks for, or all of two models. */
+static int compare(struct store *s, struct arena *a, const struct strings *names, struct error *err)
+{
+    if (o.study || names->n > 2)
+        return compare_many(s, a, names, err);
+    if (o.similarity)
+        return compare_answers(s, a, names, err);
+    int r = o.divergence ? 0 : compare_scores(s, a, names, err);
+    return r == 0 && (o.divergence || !o.json) ? compare_tokens(s, a, names, err) : r;
+}
+
 int cmd_compare(int argc, char **argv, struct error *err)
 {
     static struct strings names;
@@ -99,18 +128,16 @@ int cmd_compare(int argc, char **argv, struct error *err)
     int r = options_parse(&usage, argc, argv, &names, err);
     if (r != 0)
         return r < 0 ? r : EXIT_DONE;
-    if (names.n != 2)
+    if (names.n < 2)
         return error_set(err, E_USAGE, "give two models, the reference first: assay compare A B");
-    if (o.divergence && o.similarity)
-        return error_set(err, E_USAGE, "give one of --divergence and --similarity");
-    bool scores = !o.divergence && !o.similarity;
+    if (o.divergence + o.similarity + o.study > 1 ||
+        (names.n > 2 && (o.divergence || o.similarity)))
+        return error_set(err, E_USAGE,
+                         "give one of --study, --divergence and --similarity; the last two compare "
+                         "two models");
     r = store_open(o.db, STORE_READ, &s, err);
-    if (r == 0 && scores)
-        r = compare_scores(s, &a, &names, err);
-    if (r == 0 && (o.divergence || (scores && !o.json)))
-        r = compare_tokens(s, &a, &names, err);
-    if (r == 0 && o.similarity)
-        r = compare_answers(s, &a, &names, err);
+    if (r == 0)
+        r = compare(s, &a, &names, err);
     store_close(s);
     arena_free(&a);
     free(names.items);

@@ -77,8 +77,8 @@ static const struct option run_options[] = {
 static const struct usage usage = {
     .command = "run",
     .synopsis = "-m MODEL -t TASKS [options]",
-    .summary = "Runs each model over each task and stores every answer and score. What the store\n"
-               "has already is not run again: the same command resumes an interrupted run.",
+    .summary =
+        "Runs models over tasks and stores every answer and score; the same command resumes.",
     .example = "  assay run -m smollm2.gguf -t arc_easy,hellaswag --limit 100",
     .options = run_options,
 };

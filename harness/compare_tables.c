@@ -98,10 +98,11 @@ static void comparison_text(const struct comparison_list *l)
 static void comparison_json(const struct comparison_list *l)
 {
     static const char *const headings[] = {
-        "task",       "setting", "metric", "filter",     "n",
-        "model_a",    "model_b", "a",      "b",          "recovery_percent",
-        "difference", "stderr",  "low",    "high",       "p",
-        "mcnemar_p",  "lost",    "gained", "near_chance"};
+        "task",         "setting", "metric", "filter",      "n",
+        "model_a",      "model_b", "a",      "b",           "recovery_percent",
+        "difference",   "stderr",  "low",    "high",        "p",
+        "mcnemar_p",    "lost",    "gained", "near_chance", "recovery_low",
+        "recovery_high"};
     struct table t;
     table_init(&t, headings, N(headings));
     for (size_t i = 0; i < l->n; i++) {
@@ -124,6 +125,8 @@ static void comparison_json(const struct comparison_list *l)
         table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->lost);
         table_cell(&t, c->is_01 ? "%lld" : "", (long long)c->gained);
         table_cell(&t, "%d", c->near_chance);
+        table_number(&t, c->recovery_low);
+        table_number(&t, c->recovery_high);
     }
     table_print(&t, true);
 }

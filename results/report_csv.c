@@ -41,7 +41,8 @@ static const char csv_columns[] =
     "model,task,kind,version,setting,num_fewshot,metric,filter,higher_is_better,value,stderr,n,"
     "evaluation," /* its number in the store; 0 for a group */
     "reference,reference_value,value_on_common,n_common,recovery_percent,"
-    "difference,difference_low,difference_high,p,mcnemar_p,lost,gained\n";
+    "difference,difference_low,difference_high,p,mcnemar_p,lost,gained,"
+    "recovery_low,recovery_high\n";
 
 /* Documents that only one of the two answered do not count here, so the values may differ from
  * those over all documents. */
@@ -54,13 +55,15 @@ static void comparison_cells(struct buf *b, const char *reference, const struct 
     whole(b, c->n);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         number(b, numbers[i]);
-    if (!c->is_01) {
+    if (c->is_01) {
+        number(b, c->mcnemar_p);
+        whole(b, c->lost);
+        whole(b, c->gained);
+    } else {
         buf_puts(b, ",,,");
-        return;
     }
-    number(b, c->mcnemar_p);
-    whole(b, c->lost);
-    whole(b, c->gained);
+    number(b, c->recovery_low);
+    number(b, c->recovery_high);
 }
 
 static void row(struct buf *b, const struct report *r, const struct report_model *m,
@@ -84,7 +87,7 @@ static void row(struct buf *b, const struct report *r, const struct report_model
     if (c)
         comparison_cells(b, r->models[0].name, c);
     else
-        buf_puts(b, ",,,,,,,,,,,,");
+        buf_puts(b, ",,,,,,,,,,,,,,");
     buf_char(b, '\n');
 }
 
