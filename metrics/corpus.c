@@ -95,6 +95,23 @@ static double count_ter(struct arena *a, struct str text, const struct str *refe
     return ter_score(&s);
 }
 
+/* ---- labels ---- */
+
+static double f1_weighted(const struct class_counts *c)
+{
+    return f1_average(c, F1_WEIGHTED);
+}
+
+static double f1_macro(const struct class_counts *c)
+{
+    return f1_average(c, F1_MACRO);
+}
+
+static double f1_micro(const struct class_counts *c)
+{
+    return f1_average(c, F1_MICRO);
+}
+
 /* ---- the table ---- */
 
 static const struct corpus {
@@ -103,12 +120,16 @@ static const struct corpus {
     double (*count)(struct arena *a, struct str text, const struct str *references, size_t n,
                     double *ret);
     double (*of_labels)(const struct class_counts *c); /* instead of both: parts are two labels */
+    bool no_error;                                     /* lm-evaluation-harness has none */
 } rows[] = {
     [AGGREGATE_BLEU] = {BLEU_PARTS, bleu_of, count_bleu, NULL},
     [AGGREGATE_CHRF] = {CHRF_PARTS, chrf_of, count_plain_chrf, NULL},
     [AGGREGATE_CHRFPP] = {CHRFPP_PARTS, chrfpp_of, count_chrfpp, NULL},
     [AGGREGATE_TER] = {TER_PARTS, ter_of, count_ter, NULL},
     [AGGREGATE_F1] = {2, NULL, NULL, f1_of_two_classes},
+    [AGGREGATE_F1_WEIGHTED] = {2, NULL, NULL, f1_weighted, true},
+    [AGGREGATE_F1_MACRO] = {2, NULL, NULL, f1_macro, true},
+    [AGGREGATE_F1_MICRO] = {2, NULL, NULL, f1_micro, true},
     [AGGREGATE_MCC] = {2, NULL, NULL, matthews_correlation},
 };
 
@@ -174,7 +195,7 @@ static struct data data_of(enum aggregation how, const struct metric_item *items
 
 static size_t scratch_bytes(const struct data *d)
 {
-    size_t n = d->row->of_labels ? (size_t)d->n_classes * 2 : MAX_PARTS;
+    size_t n = d->row->of_labels ? (size_t)d->n_classes * 3 : MAX_PARTS;
     return (n > MAX_PARTS ? n : MAX_PARTS) * sizeof(double);
 }
 
@@ -186,6 +207,7 @@ static double statistic(const struct data *d, struct pyrandom *r, double *scratc
     struct class_counts c = {.n_classes = d->n_classes,
                              .gold = scratch,
                              .predicted = scratch + d->n_classes,
+                             .both = d->row->of_labels ? scratch + 2 * d->n_classes : NULL,
                              .first_label = -1};
     memset(scratch, 0, scratch_bytes(d));
     for (int64_t at = 0; at < d->n; at += PICKS) {
@@ -224,7 +246,7 @@ double corpus_stderr(enum aggregation how, const struct metric_item *items, int6
 {
     struct data d = data_of(how, items, n);
     bool text = d.row->of_sums != NULL;
-    if (d.n_classes < 0)
+    if (d.n_classes < 0 || d.row->no_error)
         return NAN;
     /* lm-evaluation-harness takes no more than 100 for these, which are slow there. */
     return bootstrap_stderr(resample, &d, scratch_bytes(&d), text && iters > 100 ? 100 : iters,

@@ -37,7 +37,11 @@ enum aggregation {
     AGGREGATE_F1,                  /* of label 1; parts: gold, prediction; bootstrap. NaN where the
                                       labels are of more than two kinds */
     AGGREGATE_MCC,                 /* Matthews' correlation; parts and error as above */
-    AGGREGATE_BLEU, /* of the corpus, from the sum of parts; bootstrap of 100 at most */
+    AGGREGATE_F1_WEIGHTED, /* F1 of each label, averaged by how often it is right; parts as above;
+                              no error, as for the two that follow */
+    AGGREGATE_F1_MACRO,    /* each label counts once */
+    AGGREGATE_F1_MICRO,    /* each document counts once: the share of right answers */
+    AGGREGATE_BLEU,        /* of the corpus, from the sum of parts; bootstrap of 100 at most */
     AGGREGATE_CHRF,
     AGGREGATE_CHRFPP,
     AGGREGATE_TER,

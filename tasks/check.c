@@ -1,5 +1,6 @@
 #include "tasks/check.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 #include "tasks/definition.h"
@@ -35,13 +36,23 @@ static void add_cause(struct check *c, struct check_cause cause)
     *ARRAY_PUSH(&c->causes) = cause;
 }
 
+/* "FILE:12" */
+static bool ends_in_line(const char *s, size_t n)
+{
+    size_t at = n;
+    while (at > 0 && isdigit((unsigned char)s[at - 1]))
+        at--;
+    return at < n && at > 1 && s[at - 1] == ':';
+}
+
 /* The sentence without "FILE:LINE: " and "task "NAME": " in front, so that equal faults meet. */
 static const char *bare(struct arena *a, const char *msg)
 {
     for (bool cut = true; cut;) {
         const char *colon = strstr(msg, ": ");
         size_t n = colon ? (size_t)(colon - msg) : 0;
-        bool file = n && (memmem(msg, n, ".yaml", 5) || memmem(msg, n, "_yaml", 5));
+        bool file =
+            n && (memmem(msg, n, ".yaml", 5) || memmem(msg, n, "_yaml", 5) || ends_in_line(msg, n));
         bool task = n && strncmp(msg, "task \"", 6) == 0;
         cut = file || task;
         if (cut)

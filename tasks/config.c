@@ -380,6 +380,19 @@ static int need_text_keys(const struct value *v, const char *where, const char *
     return 0;
 }
 
+/* Only generated answers have metrics with options; elsewhere lm-evaluation-harness does not look
+ * at them, and says nothing. */
+static const struct value *metric_options(struct task *t, struct str metric,
+                                          const struct value *options)
+{
+    if (t->output == OUTPUT_GENERATE_UNTIL || options->dict.n == 0)
+        return options;
+    for (size_t i = 0; i < options->dict.n; i++)
+        task_note(t, "metric_list: %.*s of %.*s has no effect with output_type %s",
+                  STR_ARG(options->dict.entries[i].key->s), STR_ARG(metric), t->info.output_type);
+    return value_dict(&t->arena);
+}
+
 static int parse_metric(struct task *t, const struct value *item, struct task_metric *ret,
                         struct error *err)
 {
@@ -393,19 +406,25 @@ static int parse_metric(struct task *t, const struct value *item, struct task_me
     const struct value *hf = dict_get(item, "hf_evaluate");
     if (!metric || metric->type != VALUE_STR)
         return error_set(err, E_INPUT, "%s: an entry of metric_list needs `metric: NAME`", where);
-    if (hf && value_truthy(hf))
+    if (hf && value_truthy(hf) && t->output != OUTPUT_GENERATE_UNTIL)
+        task_note(t, "metric_list: hf_evaluate has no effect with output_type %s",
+                  t->info.output_type);
+    else if (hf && value_truthy(hf))
         return error_set(err, E_UNSUPPORTED,
                          "%s: hf_evaluate asks for a metric of Hugging Face's "
                          "evaluate library, which assay does not load",
                          where);
-    const char *aggregate = function_name(how);
+    const char *aggregate =
+        function_name(how); /* of those in python_known.h; scoring.c knows them */
     if (aggregate && strcmp(aggregate, "agg_inst_level_acc") == 0)
         how = NULL; /* IFEval's own, which is how its metrics are aggregated here */
+    else if (aggregate && *aggregate)
+        how = value_strz(&t->arena, aggregate);
     if (how && (how->type != VALUE_STR || how->tag))
         return error_set(err, E_UNSUPPORTED,
-                         "%s: aggregation must be the name of one, such as "
-                         "mean; Python functions are not run",
-                         where);
+                         "%s: aggregation must be the name of one, such as mean; Python code, "
+                         "\"%.*s\", is not run",
+                         where, STR_ARG(value_tostr(&t->arena, how)));
     if (dict_get(item, "weight_by_size"))
         task_note(t, "metric_list: weight_by_size is a group's; it has no effect here");
     const char *function = function_name(metric);
@@ -413,7 +432,7 @@ static int parse_metric(struct task *t, const struct value *item, struct task_me
         .name = function && *function ? function : arena_copy(&t->arena, metric->s.p, metric->s.n),
         .is_function = function != NULL,
         .aggregation = how ? arena_copy(&t->arena, how->s.p, how->s.n) : NULL,
-        .kwargs = rest_of(&t->arena, item, own, 5),
+        .kwargs = metric_options(t, metric->s, rest_of(&t->arena, item, own, 5)),
         .line = metric->line,
     };
     return 0;
@@ -643,10 +662,9 @@ static int parse_process_results(struct task *t, struct error *err)
         return 0;
     if (!name || !*name)
         return error_set(err, E_UNSUPPORTED,
-                         "%s: process_results names Python code, which assay "
-                         "does not run; the built-in functions are written "
-                         "`!function assay.NAME`",
-                         task_where(t, "process_results"));
+                         "%s: process_results names Python code, \"%.*s\", which assay does not "
+                         "run; the built-in functions are written `!function assay.NAME`",
+                         task_where(t, "process_results"), STR_ARG(value_tostr(&t->arena, v)));
     t->process_results = name;
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "base/yaml.h"
 #include "tasks/config.h"
 #include "tasks/python.h"
+#include "tasks/task_internal.h"
 
 enum {
     MAX_INCLUDES = 32, /* one inside the other */
@@ -123,6 +124,33 @@ static int check_chain(const struct chain *c, const char *path, struct error *er
     return 0;
 }
 
+static int load(struct library *l, const char *path, const struct chain *outer,
+                struct definition *ret, struct error *err);
+
+/* `samples: !function assay.samples(FILE)` becomes the samples of the built-in task file FILE. */
+static int borrow_samples(struct library *l, const char *path, struct value *own, struct error *err)
+{
+    struct value *shots = dict_get(own, "fewshot_config");
+    const struct value *v = shots && shots->type == VALUE_DICT ? dict_get(shots, "samples") : NULL;
+    const char *name = function_name(v);
+    struct str call = str_of(name ? name : "");
+    if (!str_starts(call, STR("samples(")) || !str_ends(call, STR(")")))
+        return 0;
+    struct str file = str_slice(call, strlen("samples("), call.n - 1);
+    const char *from = arena_printf(&l->arena, "assay:%.*s", STR_ARG(file));
+    struct chain c = {path, NULL};
+    struct definition d;
+    int r = load(l, from, &c, &d, err);
+    if (r < 0)
+        return error_prefix(err, "%s:%d: samples: ", path, v->line);
+    struct value *samples = dict_get(dict_get(d.config, "fewshot_config"), "samples");
+    if (!samples || samples->type != VALUE_LIST)
+        return error_set(err, E_INPUT, "%s:%d: samples: \"%s\" has none in its fewshot_config",
+                         path, v->line, from);
+    dict_set(&l->arena, shots, "samples", samples);
+    return 0;
+}
+
 /* The file's own keys, checked. */
 static int own_keys(struct library *l, const char *path, struct value **ret, struct error *err)
 {
@@ -142,8 +170,11 @@ static int own_keys(struct library *l, const char *path, struct value **ret, str
         r = config_check_keys(v, path, err);
         if (r < 0)
             return r;
-        if (!is_builtin(path))
+        if (!is_builtin(path)) {
             python_resolve(l->python, path, v);
+            if ((r = borrow_samples(l, path, v, err)) < 0)
+                return r;
+        }
         l->sources.items[i].parsed = v;
     }
     *ret = l->sources.items[i].parsed;

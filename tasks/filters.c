@@ -233,16 +233,19 @@ enum { N_CUSTOMS = sizeof customs / sizeof *customs };
 static int open_custom(struct step *s, struct arena *a, const struct value *kwargs,
                        const struct place *at, struct error *err)
 {
-    (void)a;
-    const char *name = function_name(dict_get(kwargs, "filter_fn"));
+    const struct value *given = dict_get(kwargs, "filter_fn");
+    const char *name = function_name(given);
     for (int i = 0; name && i < N_CUSTOMS; i++)
         if (strcmp(name, customs[i].name) == 0)
             s->custom = &customs[i];
     if (!s->custom)
-        return step_wrong(at, err,
-                          "needs filter_fn: !function and a name; what it names is not built in, "
-                          "assay.build_predictions, assay.build_predictions_instruct and "
-                          "assay.extract_code are");
+        return step_wrong(
+            at, err,
+            arena_printf(a,
+                         "needs filter_fn: !function and a name; \"%.*s\" is not built in, "
+                         "assay.build_predictions, assay.build_predictions_instruct and "
+                         "assay.extract_code are",
+                         STR_ARG(given ? value_tostr(a, given) : STR("nothing"))));
     if (!s->custom->pattern)
         return 0;
     return regex_compile(str_of(s->custom->pattern), 0, name, &s->regex, err);

@@ -430,6 +430,9 @@ void python_resolve(struct python *p, const char *yaml, struct value *v)
     if (!python_is_foreign(v))
         return;
     struct python_function f = python_find(p, yaml, v->s);
-    if (f.builtin)
-        v->s = str_of(f.builtin);
+    if (!f.builtin)
+        return;
+    v->s = str_of(f.builtin);
+    if (str_starts(v->s, STR("{{"))) /* a template says the same */
+        v->tag = NULL;
 }

@@ -21,7 +21,8 @@ struct python_function {
     const char *spec;   /* "utils.process_docs" */
     const char *module; /* path of the file that defines it; NULL: there is none beside `yaml` */
     const char *fingerprint; /* 16 hex digits; NULL: the module does not define it */
-    const char *builtin;     /* "assay.hellaswag", "assay.where(subject=law)"; NULL: not built in */
+    const char *builtin; /* "assay.hellaswag", "assay.where(subject=law)", or a template that gives
+                            what the function gives, "{{choices}}"; NULL: not built in */
 };
 
 /* `yaml`: the path of the task file. What is returned lives as long as `p`. */

@@ -156,6 +156,9 @@ static const struct {
     {"brier_score", brier},
     {"likelihood", likelihood},
     {"f1", acc}, /* a document's own score; the corpus' is made of the parts */
+    {"f1_weighted", acc},
+    {"f1_macro", acc},
+    {"f1_micro", acc},
     {"mcc", acc},
     {"bypass", bypass},
 };
@@ -593,7 +596,8 @@ static const struct process processes[] = {
     {NULL, OUTPUT_LOGLIKELIHOOD_ROLLING, "word_perplexity byte_perplexity bits_per_byte ",
      process_rolling, NULL},
     {NULL, OUTPUT_MULTIPLE_CHOICE,
-     "acc acc_norm acc_bytes acc_mutual_info exact_match brier_score likelihood f1 mcc bypass ",
+     "acc acc_norm acc_bytes acc_mutual_info exact_match brier_score likelihood f1 f1_weighted "
+     "f1_macro f1_micro mcc bypass ",
      process_multiple_choice, NULL},
     {NULL, OUTPUT_GENERATE_UNTIL,
      "exact_match bleu chrf chrf++ ter rouge1 rouge2 rougeL rougeLsum bypass pass_at_1 "

@@ -190,10 +190,22 @@ static const char *function_metric(const char *name)
     return NULL;
 }
 
-static int read_metric(const struct task *t, const struct task_metric *m, struct scoring *s,
+/* A metric that another aggregation makes another metric: the store aggregates by names. */
+static const char *metric_by(const struct task_metric *m)
+{
+    static const char *const f1[] = {"f1_weighted", "f1_macro", "f1_micro"};
+    for (size_t i = 0; m->aggregation && i < 3 && strcmp(m->name, "f1") == 0; i++)
+        if (strcmp(aggregation_name(metric_find(f1[i])->aggregation), m->aggregation) == 0)
+            return f1[i];
+    return m->name;
+}
+
+static int read_metric(const struct task *t, const struct task_metric *given, struct scoring *s,
                        struct error *err)
 {
     const char *known = s->process->metrics;
+    struct task_metric named = *given, *m = &named;
+    m->name = metric_by(given);
     const char *row = function_metric(m->name);
     if (!lists(known, str_of(m->name)) || m->is_function != (row != NULL))
         return error_set(err, E_INPUT,
@@ -202,6 +214,9 @@ static int read_metric(const struct task *t, const struct task_metric *m, struct
                          "written !function assay.pass_at_k)",
                          t->file, m->line, t->info.name, m->name, known);
     const char *how = aggregation_name(metric_find(row ? row : m->name)->aggregation);
+    bool nanmean = m->aggregation && strcmp(m->aggregation, "nanmean") == 0;
+    if (nanmean && strcmp(how, "mean") == 0) /* no document's score of ours is NaN */
+        m->aggregation = how;
     if (m->aggregation && strcmp(m->aggregation, how) != 0)
         return error_set(err, E_INPUT,
                          "%s:%d: task \"%s\": metric \"%s\" is aggregated by %s, not by \"%.100s\"",

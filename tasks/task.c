@@ -101,9 +101,9 @@ static int check_shots(struct task *t, struct error *err)
                          task_where(t, "fewshot_config"));
     if (samples && samples->type != VALUE_NONE && samples->type != VALUE_LIST)
         return error_set(err, E_UNSUPPORTED,
-                         "%s: samples of fewshot_config must be a list of documents; Python code "
-                         "is not run",
-                         task_where(t, "fewshot_config"));
+                         "%s: samples of fewshot_config must be a list of documents; Python code, "
+                         "\"%.*s\", is not run",
+                         task_where(t, "fewshot_config"), STR_ARG(value_tostr(&t->arena, samples)));
     return 0;
 }
 

@@ -111,6 +111,14 @@ static void labels(void)
     EXPECT_NEAR(mcc.value, 0.5016237574637435, 1e-12);
     EXPECT_NEAR(mcc.stderr_, 0.09562701629684907, 1e-12);
     EXPECT_NEAR(metric_value(AGGREGATE_F1, three, N_LABELS), NAN, 0); /* sklearn refuses */
+    static const enum aggregation averaged[] = {AGGREGATE_F1_MACRO, AGGREGATE_F1_MICRO,
+                                                AGGREGATE_F1_WEIGHTED};
+    static const double want[] = {0.6678385702775946, 0.6666666666666666, 0.6678385702775946};
+    for (int i = 0; i < 3; i++) { /* sklearn's, without the error that the reference has not */
+        struct aggregate a = metric_aggregate(averaged[i], three, N_LABELS, 2000, NULL);
+        EXPECT_NEAR(a.value, want[i], 1e-12);
+        EXPECT_NEAR(a.stderr_, NAN, 0);
+    }
     struct metric_item *off = label_items(none_of_them, gold_two);
     EXPECT_NEAR(metric_value(AGGREGATE_MCC, off, N_LABELS), 0, 0);
     EXPECT_NEAR(metric_value(AGGREGATE_F1, label_items(none_of_them, none_of_them), N_LABELS), 0,
