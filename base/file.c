@@ -26,6 +26,7 @@ struct mapped {
     const unsigned char *p;
     size_t n;
     char *path;
+    struct stat was; /* when it was mapped */
     struct mapped *next;
 };
 static struct mapped *mapped;
@@ -42,10 +43,10 @@ static void unlock_mapped(void)
     atomic_flag_clear_explicit(&mapped_lock, memory_order_release);
 }
 
-static struct mapped *remember(const char *path, const unsigned char *p, size_t n)
+static struct mapped *remember(const char *path, const unsigned char *p, const struct stat *was)
 {
     struct mapped *m = mem_alloc(1, sizeof *m);
-    *m = (struct mapped){.p = p, .n = n, .path = mem_strdup(path)};
+    *m = (struct mapped){.p = p, .n = (size_t)was->st_size, .path = mem_strdup(path), .was = *was};
     lock_mapped();
     m->next = mapped;
     mapped = m;
@@ -124,8 +125,7 @@ int mapping_open(const char *path, struct mapping *ret, struct error *err)
     }
     close(fd);
     if (r == 0)
-        *ret = (struct mapping){p, (size_t)st.st_size,
-                                p ? remember(path, p, (size_t)st.st_size) : NULL};
+        *ret = (struct mapping){p, (size_t)st.st_size, p ? remember(path, p, &st) : NULL};
     return r;
 }
 
@@ -136,6 +136,60 @@ void mapping_close(struct mapping *m)
         munmap((void *)(uintptr_t)m->p, m->n);
     }
     *m = (struct mapping){0};
+}
+
+static int changed(const struct mapping_file *f, struct error *err)
+{
+    return error_set(err, E_IO,
+                     "cannot read \"%s\": the file was changed since it was opened; run the same "
+                     "command again once it is whole",
+                     f->known->path);
+}
+
+int mapping_file_check(const struct mapping_file *f, struct error *err)
+{
+    const struct stat *was = &f->known->was;
+    struct stat is;
+    bool same = fstat(f->fd, &is) == 0 && is.st_dev == was->st_dev && is.st_ino == was->st_ino &&
+                is.st_size == was->st_size && is.st_mtim.tv_sec == was->st_mtim.tv_sec &&
+                is.st_mtim.tv_nsec == was->st_mtim.tv_nsec;
+    return same ? 0 : changed(f, err);
+}
+
+int mapping_reopen(const struct mapping *m, struct mapping_file *ret, struct error *err)
+{
+    struct mapping_file f = {open(m->known->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), m->known};
+    if (f.fd < 0)
+        return cannot(err, "open", m->known->path);
+    int r = mapping_file_check(&f, err);
+    if (r < 0)
+        mapping_file_close(&f);
+    else
+        *ret = f;
+    return r;
+}
+
+int mapping_file_read(const struct mapping_file *f, size_t at, void *ret, size_t n,
+                      struct error *err)
+{
+    for (size_t have = 0; have < n;) {
+        ssize_t more = pread(f->fd, (char *)ret + have, n - have, (off_t)(at + have));
+        if (more < 0 && errno == EINTR)
+            continue;
+        if (more < 0)
+            return cannot(err, "read", f->known->path);
+        if (more == 0)
+            return changed(f, err);
+        have += (size_t)more;
+    }
+    return 0;
+}
+
+void mapping_file_close(struct mapping_file *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    f->fd = -1;
 }
 
 /* ---- whole files ---- */

@@ -20,6 +20,20 @@ struct mapping {
 int mapping_open(const char *path, struct mapping *ret, struct error *err);
 void mapping_close(struct mapping *m);
 
+/* The file of a mapping, opened once more to be read piece by piece, without the mapping. */
+struct mapping_file {
+    int fd; /* -1: not open */
+    const struct mapped *known;
+};
+
+/* All three: E_IO where it is not the file any more that was mapped, or was written to since. The
+ * mapping must stay open as long. */
+int mapping_reopen(const struct mapping *m, struct mapping_file *ret, struct error *err);
+int mapping_file_check(const struct mapping_file *f, struct error *err);
+int mapping_file_read(const struct mapping_file *f, size_t at, void *ret, size_t n,
+                      struct error *err);
+void mapping_file_close(struct mapping_file *f);
+
 /* A mapped file that somebody makes shorter has no bytes where some were: reading them raises
  * SIGBUS. From here on that ends the program, by `status` and with a sentence that names the file.
  */

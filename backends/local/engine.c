@@ -83,13 +83,13 @@ struct engine {
 static int buffers_open(struct engine *e, struct error *err)
 {
     size_t T = (size_t)e->o.token_budget;
-    int r = forward_open(e->m, e->k, e->o.dtype, e->o.token_budget, &e->forward);
+    int r = forward_open(e->m, e->k, e->o.dtype, e->o.token_budget, &e->forward, err);
+    if (r < 0)
+        return r;
     e->logits = e->k->buffer_new(e->k->dev, (size_t)e->m->vocab * SAMPLED_ROWS * sizeof *e->logits);
-    if (r < 0 || !e->logits)
-        return error_set(err, E_MEMORY,
-                         "out of memory: a step of %d tokens does not fit; lower "
-                         "--token-budget",
-                         e->o.token_budget);
+    if (!e->logits)
+        return error_set(err, E_MEMORY, "out of memory: the logits of %d tokens do not fit",
+                         SAMPLED_ROWS);
     e->sampler = sampler_new(e->m->vocab, e->o.pool);
     e->tokens = mem_alloc(T, sizeof(int32_t));
     e->positions = mem_alloc(T, sizeof(int32_t));
@@ -187,10 +187,12 @@ int engine_check(const struct engine *e, const struct engine_job *j, struct erro
                              "tokenizer belongs to another model",
                              j->tokens[i], e->m->vocab);
     if (pages_for(positions_of(j)) > e->cache.kv.n_pages)
-        return error_set(err, E_MEMORY,
-                         "a request of %d tokens does not fit into the key/value cache of %d; "
-                         "raise --kv-memory",
-                         positions_of(j), e->cache.kv.n_pages * PAGE_POSITIONS);
+        return error_set(
+            err, E_MEMORY,
+            "a request of %d tokens does not fit into the key/value cache of %d; "
+            "raise --kv-memory to %zu MiB or more",
+            positions_of(j), e->cache.kv.n_pages * PAGE_POSITIONS,
+            ((size_t)pages_for(positions_of(j)) * PAGE_POSITIONS * position_bytes(e->m) >> 20) + 1);
     return 0;
 }
 
@@ -365,13 +367,16 @@ static void pack(struct engine *e)
 
 /* ---- the forward pass ---- */
 
-static void forward(struct engine *e)
+static int forward(struct engine *e, struct error *err)
 {
     struct forward_kv kv = {&e->cache.kv, 0, e->copies.items, (int)e->copies.n};
-    forward_begin(&e->forward, &e->batch);
+    int r = forward_begin(&e->forward, &e->batch, err);
+    if (r < 0)
+        return r;
     for (; kv.layer < e->m->n_layers; kv.layer++)
         forward_layer(&e->forward, &e->m->layers[kv.layer], &e->batch, &kv, kv.layer > 0);
     forward_end(&e->forward, &e->batch);
+    return 0;
 }
 
 /* ---- answers ---- */
@@ -547,14 +552,15 @@ static void hand_back(struct engine *e, const struct receiver *to)
 int engine_step(struct engine *e, void (*done)(void *arg, struct engine_job *job), void *arg,
                 struct error *err)
 {
-    (void)err; /* kernels on the CPU do not fail */
     int64_t begun = now_ns();
     pack(e);
     if (e->batch.n_rows == 0)
         return 0;
     e->stats.tokens_computed += e->batch.n_rows;
     e->stats.steps++;
-    forward(e);
+    int r = forward(e, err);
+    if (r < 0)
+        return r;
     /* Before the sequences give theirs back: a page must not outlive those above it. */
     for (size_t i = 0; i < e->copies.n; i++)
         kvcache_drop(&e->cache, e->copies.items[i].from);

@@ -67,7 +67,8 @@ int engine_check(const struct engine *e, const struct engine_job *job, struct er
 /* Queues a job that engine_check agrees to. */
 void engine_submit(struct engine *e, struct engine_job *job);
 
-/* One step. Jobs that ended in it are handed to `done(arg, job)`. */
+/* One step. Jobs that ended in it are handed to `done(arg, job)`. E_IO: embedding.h; the engine can
+ * only be closed then. */
 int engine_step(struct engine *e, void (*done)(void *arg, struct engine_job *job), void *arg,
                 struct error *err);
 bool engine_idle(struct engine *e);

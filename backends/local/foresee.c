@@ -4,8 +4,10 @@ enum {
     KV_POSITIONS = 16384,
     KV_ENOUGH = 8192, /* a prompt of any usual task */
     KV_LEAST = 1024,
-    SAMPLER_BYTES = 24,  /* a token of the vocabulary and thread: sample.c */
-    OVERHEAD = 32 << 20, /* tokenizer, tasks, rows on their way */
+    SAMPLER_BYTES = 24,       /* a token of the vocabulary and thread: sample.c */
+    THREAD_BYTES = 512 << 10, /* of the kernels, and the thread's own */
+    SPLIT_PARTS = 1 << 16,    /* of contexts that attention splits among threads: at most as many */
+    OVERHEAD = 32 << 20,      /* tokenizer, tasks, rows on their way */
 };
 
 size_t position_bytes(const struct model *m)
@@ -22,7 +24,9 @@ static size_t working_bytes(const struct model *m, const struct engine_options *
     size_t tables = T * ((size_t)o->max_length / PAGE_POSITIONS + 1) * sizeof(int32_t);
     size_t sampling =
         (size_t)m->vocab * (16 * sizeof(float) + SAMPLER_BYTES * (size_t)pool_size(o->pool));
-    return floats * sizeof(float) + tables + sampling + OVERHEAD;
+    size_t threads = (size_t)pool_size(o->pool);
+    size_t split = threads > 1 ? SPLIT_PARTS * ((size_t)m->head_size + 2) * sizeof(float) : 0;
+    return floats * sizeof(float) + tables + sampling + threads * THREAD_BYTES + split + OVERHEAD;
 }
 
 static size_t least(size_t a, size_t b)
@@ -56,6 +60,14 @@ int foresee(const struct model *m, const struct kernels *k, struct engine_option
     bool chosen = o->kv_bytes == 0;
     if (chosen)
         o->kv_bytes = choose_kv(m, o, available / 4, left);
+    size_t page = PAGE_POSITIONS * position_bytes(m);
+    if (o->kv_bytes < page)
+        return error_set(
+            err, E_MEMORY,
+            "%zu bytes of keys and values hold not even %d tokens of the model \"%s\"; "
+            "give at least --kv-memory=%zuK, better as much as the longest prompt "
+            "takes, %zu bytes a token",
+            o->kv_bytes, PAGE_POSITIONS, m->files->path, (page + 1023) / 1024, position_bytes(m));
     if (o->kv_bytes <= left)
         return 0;
     return error_set(

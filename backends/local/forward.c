@@ -3,9 +3,9 @@
 #include <math.h>
 
 int forward_open(const struct model *m, const struct kernels *k, enum format dtype, int T,
-                 struct forward *ret)
+                 struct forward *ret, struct error *err)
 {
-    *ret = (struct forward){.m = m, .k = k, .dtype = dtype};
+    *ret = (struct forward){.m = m, .k = k, .dtype = dtype, .embedding.file.fd = -1};
     size_t D = (size_t)m->width, F = (size_t)m->hidden,
            H = (size_t)m->n_heads * (size_t)m->head_size,
            G = (size_t)m->n_kv_heads * (size_t)m->head_size;
@@ -19,9 +19,12 @@ int forward_open(const struct model *m, const struct kernels *k, enum format dty
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
         *buffers[i].p = k->buffer_new(k->dev, (size_t)T * buffers[i].width * sizeof(float));
         if (!*buffers[i].p)
-            return E_MEMORY;
+            return error_set(err, E_MEMORY,
+                             "out of memory: a step of %d tokens does not fit; lower "
+                             "--token-budget",
+                             T);
     }
-    return 0;
+    return embedding_open(m, T, &ret->embedding, err);
 }
 
 void forward_close(struct forward *f)
@@ -31,6 +34,7 @@ void forward_close(struct forward *f)
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (buffers[i])
             f->k->buffer_free(f->k->dev, buffers[i]);
+    embedding_close(&f->embedding);
 }
 
 static void round_to_dtype(struct forward *f, float *x, int T, int64_t width)
@@ -99,13 +103,16 @@ static void feed_forward(struct forward *f, const struct layer *l, int T)
     linear(f, f->y, f->gate, &l->down, l->down_bias, T);
 }
 
-void forward_begin(struct forward *f, const struct batch *b)
+int forward_begin(struct forward *f, const struct batch *b, struct error *err)
 {
     const struct kernels *k = f->k;
-    k->embed(k->dev, f->x, &f->m->embed, b->tokens, b->n_rows);
+    int r = embedding_rows(&f->embedding, f->m, k, f->x, b->tokens, b->n_rows, err);
+    if (r < 0)
+        return r;
     round_to_dtype(f, f->x, b->n_rows, f->m->width);
     k->rope_angles(k->dev, f->angles, b->positions, f->m->inv_freq, 1.0f, b->n_rows,
                    f->m->head_size);
+    return 0;
 }
 
 void forward_layer(struct forward *f, const struct layer *l, const struct batch *b,

@@ -7,7 +7,7 @@
 #ifndef ASSAY_BACKENDS_LOCAL_FORWARD_H
 #define ASSAY_BACKENDS_LOCAL_FORWARD_H
 
-#include "backends/local/model.h"
+#include "backends/local/embedding.h"
 
 /* What a layer's matrices multiply: each row of these is what one or several of them read. */
 enum layer_input {
@@ -29,6 +29,7 @@ struct forward {
     const struct kernels *k;
     enum format dtype;        /* activations are rounded to it between operations */
     struct forward_hook hook; /* .see NULL: nobody looks */
+    struct embedding embedding;
     float *x, *y;             /* [T, D]; y has room for [T, H*S] */
     float *angles;            /* [T, S] */
     float *q, *k_new, *v_new; /* [T, H*S], [T, G*S] */
@@ -36,10 +37,10 @@ struct forward {
     float *gate, *up;         /* [T, F] */
 };
 
-/* For steps of up to T rows. E_MEMORY: no sentence is set, since only the caller knows what it
- * would take to need less; *ret can be closed. */
+/* For steps of up to T rows. E_MEMORY: a step is too large. E_IO: embedding.h. *ret can be closed
+ * in any case. */
 int forward_open(const struct model *m, const struct kernels *k, enum format dtype, int T,
-                 struct forward *ret);
+                 struct forward *ret, struct error *err);
 void forward_close(struct forward *f);
 
 /* Keys and values of the step: where a layer puts them, and what it copies there first. */
@@ -50,8 +51,8 @@ struct forward_kv {
     int n_copies;
 };
 
-/* x = the embeddings of the tokens; the rotations of the step. */
-void forward_begin(struct forward *f, const struct batch *b);
+/* x = the embeddings of the tokens; the rotations of the step. E_IO: embedding.h. */
+int forward_begin(struct forward *f, const struct batch *b, struct error *err);
 
 /* x += y where `adds_y`, as it must be after another layer; then the layer, whose sum is left in y.
  */

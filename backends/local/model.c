@@ -552,15 +552,13 @@ static void add_change(const struct model *m, const struct weight *w, const stru
     size_t packed = k->packed_bytes(k->dev, w);
     size_t rows = row_bytes(w);
     bool owned = owned_has(&m->owned, w->data), kept = w->data == m->embed.data;
-    c->more += packed ? packed : owned || kept ? 0 : rows;
+    c->more += packed ? packed : owned ? 0 : rows;
     c->less += packed && owned && !kept ? rows : 0;
 }
 
 size_t model_pack_bytes(const struct model *m, const struct kernels *k)
 {
     struct change c = {0};
-    if (!owned_has(&m->owned, m->embed.data))
-        c.more = row_bytes(&m->embed);
     add_change(m, &m->head, k, &c);
     for (int i = 0; i < m->n_layers; i++)
         for (size_t j = 0; j < N_MATRICES; j++)
@@ -570,21 +568,28 @@ size_t model_pack_bytes(const struct model *m, const struct kernels *k)
 
 static size_t held_bytes(const struct weight *w, const struct kernels *k)
 {
-    return w->packed ? k->packed_bytes(k->dev, w)
-                     : (size_t)w->rows * format_row_bytes(w->format, w->cols);
+    return w->packed ? k->packed_bytes(k->dev, w) : row_bytes(w);
 }
 
 size_t model_held_bytes(const struct model *m, const struct kernels *k)
 {
-    struct weight rows = m->embed; /* what `embed` reads, beside a packed head */
-    rows.packed = NULL;
-    size_t ret = held_bytes(&rows, k);
-    if (m->head.packed || !m->tied)
-        ret += held_bytes(&m->head, k);
+    bool beside = m->head.packed || !m->tied; /* the embedding's rows, if they are in memory */
+    size_t ret = beside && !model_file_of(m, &m->embed) ? row_bytes(&m->embed) : 0;
+    ret += held_bytes(&m->head, k);
     for (int i = 0; i < m->n_layers; i++)
         for (size_t j = 0; j < N_MATRICES; j++)
             ret += held_bytes(layer_matrix(m, i, j), k);
     return ret;
+}
+
+const struct mapping *model_file_of(const struct model *m, const struct weight *w)
+{
+    for (size_t i = 0; m->files && i < m->files->files.n; i++) {
+        const struct mapping *f = &m->files->files.items[i];
+        if (f->p && (uintptr_t)w->data - (uintptr_t)f->p < f->n)
+            return f;
+    }
+    return NULL;
 }
 
 void model_close(struct model *m)

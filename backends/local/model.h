@@ -54,15 +54,18 @@ void model_close(struct model *m);
 
 /* Packs every matrix that multiplies for the table `k`, whose close then frees what was made; their
  * rows in the file are forgotten one by one, so that memory never holds the model twice. Only the
- * embedding is still read from the file. E_MEMORY; E_UNSUPPORTED: no shape to compute with. */
+ * embedding's rows in the file are still wanted (embedding.h). E_MEMORY; E_UNSUPPORTED: no shape to
+ * compute with. */
 int model_pack(struct model *m, const struct kernels *k, struct error *err);
 
 /* Bytes that the weights will take beyond what the model holds now: what packing takes for `k`,
  * less what it lets go, and what stays in the file. */
 size_t model_pack_bytes(const struct model *m, const struct kernels *k);
 
-/* Bytes of memory that the weights of a packed model take, the embedding's rows of the file
- * included. */
+/* Bytes of memory that the weights of a packed model take. */
 size_t model_held_bytes(const struct model *m, const struct kernels *k);
+
+/* The file that holds the weight's rows; NULL: they are in memory, or the model has no files. */
+const struct mapping *model_file_of(const struct model *m, const struct weight *w);
 
 #endif

@@ -678,7 +678,31 @@ static void tokenizer_of_another_model(void)
     arena_free(&a);
 }
 
-/* A cache that no memory holds, and a request that the cache does not hold. */
+/* Rows of the embedding are read while the engine works. */
+static void files_that_change(void)
+{
+    struct arena a = {0};
+    const char *path = make(&a, &(struct tiny_model){.kind = "gguf-f16"});
+    struct asking how = {0};
+    struct request q = loglikelihood("The", " and");
+    struct completion c;
+    struct error err;
+    for (int shorter = 0; shorter < 2; shorter++) {
+        struct str whole;
+        EXPECT_OK(file_read(&a, path, 1 << 30, &whole, &err), &err);
+        struct backend *b = open_backend(path, &how);
+        if (!b)
+            break;
+        EXPECT_OK(backend_submit(b, &q, 0, &err), &err);
+        EXPECT_INT(truncate(path, shorter ? 100 : (off_t)whole.n + 1), 0);
+        EXPECT_ERROR(backend_poll(b, &a, &c, 1, &err), &err, E_IO, "changed since it was opened");
+        backend_close(b);
+        EXPECT_OK(file_write(path, whole, &err), &err);
+    }
+    arena_free(&a);
+}
+
+/* A cache that no memory holds, one without a page, and a request that the cache does not hold. */
 static void memory_is_foreseen(void)
 {
     struct arena a = {0};
@@ -693,6 +717,8 @@ static void memory_is_foreseen(void)
     }
     struct backend_options vast = {.features = UINT_MAX, .kv_bytes = (size_t)1 << 50};
     EXPECT_ERROR(backend_open(path, &vast, &b, &err), &err, E_MEMORY, "lower --kv-memory");
+    struct backend_options none = {.features = UINT_MAX, .kv_bytes = 100};
+    EXPECT_ERROR(backend_open(path, &none, &b, &err), &err, E_MEMORY, "--kv-memory=");
     arena_free(&a);
 }
 
@@ -792,6 +818,6 @@ CHECK_MAIN({"formats_agree_with_transformers", formats_agree_with_transformers},
            {"truncated_at_every_byte", truncated_at_every_byte},
            {"damaged_at_any_byte", damaged_at_any_byte},
            {"tokenizer_of_another_model", tokenizer_of_another_model},
-           {"memory_is_foreseen", memory_is_foreseen},
+           {"files_that_change", files_that_change}, {"memory_is_foreseen", memory_is_foreseen},
            {"cache_fits_the_memory", cache_fits_the_memory},
            {"packing_is_foreseen", packing_is_foreseen}, {"clean_up", clean_up})
