@@ -87,6 +87,19 @@ static int set_format(struct data_spec *spec, const char *name, const char *wher
         where, name);
 }
 
+/* No Debian package reads Parquet for C; pandas writes the rows out. */
+static int parquet_refused(const char *where, const char *path, struct error *err)
+{
+    size_t n = strlen(path), ending = strlen(".parquet");
+    int stem = (int)(n > ending ? n - ending : n);
+    return error_set(
+        err, E_UNSUPPORTED,
+        "%s: \"%s\" is a Parquet file, which assay does not read; write it out as JSON "
+        "lines: python3 -c \"import pandas; pandas.read_parquet('%s').to_json('%.*s.jsonl'"
+        ", orient='records', lines=True)\"",
+        where, path, path, stem, path);
+}
+
 /* The format that a file's ending tells; JSON lines when it tells none. */
 static int format_of_name(struct arena *a, struct data_spec *spec, const char *path,
                           const char *where, struct error *err)
@@ -97,6 +110,8 @@ static int format_of_name(struct arena *a, struct data_spec *spec, const char *p
     size_t dot = name.n;
     while (dot > 0 && name.p[dot - 1] != '.')
         dot--;
+    if (str_ends(name, STR(".parquet")))
+        return parquet_refused(where, path, err);
     return set_format(spec, dot ? arena_copy(a, name.p + dot, name.n - dot) : "json", where, err);
 }
 
@@ -352,10 +367,7 @@ static int open_hub(struct opening *op, const char *name, struct docs *ret, stru
         int found =
             hub_files(a, folder, config_name, op->split, &spec.paths, &spec.n_paths, &parquet);
         if (!found && parquet)
-            return error_set(err, E_UNSUPPORTED,
-                             "%s: \"%s\" is a Parquet file, which assay does not read; save the "
-                             "split \"%s\" as JSON lines beside it",
-                             op->where, parquet, op->split);
+            return parquet_refused(op->where, parquet, err);
         if (!found) {
             if (op->places.n++ < 8)
                 buf_printf(&op->places.looked, "%s%s/%s%s%s.jsonl", op->places.looked.n ? ", " : "",
@@ -403,6 +415,10 @@ static int open_kwargs(struct opening *op, struct docs *ret, struct error *err)
                          op->t->file, op->t->info.name);
     const char *name = text_in(&op->t->arena, path);
     struct data_spec spec = {0};
+    if (strcmp(name, "parquet") == 0) {
+        int r = kwargs_files(op, kwargs, &spec, err);
+        return r < 0 ? r : parquet_refused(op->where, spec.n_paths ? spec.paths[0] : "FILE", err);
+    }
     if (strcmp(name, "json") != 0 && strcmp(name, "csv") != 0 && strcmp(name, "text") != 0)
         return open_remote(op, name, ret, err);
     int r = set_format(&spec, name, op->where, err);

@@ -38,5 +38,10 @@ try run -q -m tiny --include_path tasks -t both --db other.db
 sqlite3 other.db "select model, task, error from v_failures; select exit_code from runs"
 "$assay" ls --runs --db other.db --json | sed 's/.*"exit/"exit/'
 
+# a line that is no JSON is a row that cannot be asked
+{ echo "$good"; echo '{"broken": '; echo "$good"; } >data/colors.jsonl
+try run -q -m tiny --include_path tasks -t colors --db lines.db
+run_tiny --include_path tasks -t colors --skip-bad-rows --db lines.db 2>&1 | sed 's/  */ /g'
+
 echo '{"broken": ' >data/colors.jsonl
 try run -q -m tiny --include_path tasks -t colors --db t.db --skip-bad-rows

@@ -180,6 +180,24 @@ static void settings(void)
         {"doc_to_target: a\n", "doc_to_text: '{{q}'\n", NULL, NULL, 0, NULL, "t.yaml:6"});
 }
 
+static void data(void)
+{
+    folder_write("t.parquet", STR("PAR1"));
+    EXPECT_ALL(
+        {generate, "dataset_path: parquet\ndataset_kwargs: {data_files: {test: t.parquet}}\n", NULL,
+         NULL, 0, NULL, "pandas.read_parquet("},
+        {generate, "data_files: {test: t.parquet}\n", NULL, NULL, 0, NULL,
+         "t.jsonl', orient='records', lines=True)"},
+        {generate,
+         "dataset_kwargs: {data_files: rows.jsonl, trust_remote_code: true}\n"
+         "test_split: train\n",
+         "one?", NULL, 1, NULL, NULL},
+        {generate, "dataset_kwargs: {data_files: {test: [more.jsonl, rows.jsonl]}}\n", "zero?",
+         NULL, 1, NULL, NULL},
+        {generate, "test_split: null\nvalidation_split: train\n", "zero?", NULL, 1, NULL, NULL},
+        {generate, "dataset_kwargs: {data_fils: rows.jsonl}\n", NULL, NULL, 0, NULL, "data_fils"});
+}
+
 static void metrics(void)
 {
     EXPECT_ALL({choose, "metric_list: [{metric: acc, aggregation: mean, higher_is_better: true}]\n",
@@ -229,5 +247,5 @@ static void every_filter(void)
          NULL, NULL, 0, NULL, "utils.f"});
 }
 
-CHECK_MAIN({"fields", fields}, {"examples", examples}, {"settings", settings}, {"metrics", metrics},
-           {"filters", every_filter})
+CHECK_MAIN({"fields", fields}, {"examples", examples}, {"settings", settings}, {"data", data},
+           {"metrics", metrics}, {"filters", every_filter})
