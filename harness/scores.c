@@ -21,8 +21,9 @@ static int collect_leaf(struct arena *a, struct store *s, const struct plan *p, 
 {
     const struct planned *e = &p->items[i];
     struct score_line *lines;
+    int64_t n_truncated = 0;
     int n, r = store_scores(s, a, e->id, e->info->n_eval, &lines, &n, err);
-    if (r < 0)
+    if (r < 0 || (r = store_truncated(s, e->id, e->info->n_eval, &n_truncated, err)) < 0)
         return r;
     for (int k = 0; k < n; k++)
         *ARRAY_PUSH(ret) = (struct score_entry){
@@ -34,6 +35,8 @@ static int collect_leaf(struct arena *a, struct store *s, const struct plan *p, 
             .depth = depth_of(p, i),
             .num_fewshot = e->info->num_fewshot,
             .line = lines[k],
+            .n_truncated = n_truncated,
+            .n_docs = e->info->n_eval,
         };
     return 0;
 }
@@ -245,6 +248,18 @@ static void text_row(struct table *t, const struct score_list *models, size_t n_
         value_cell(t, same_entry(&models[m], e));
 }
 
+/* Once for each task, whose entries stand together. */
+static void print_truncated(const struct score_list *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        const struct score_entry *e = &m->items[i];
+        if (e->n_truncated && (i == 0 || strcmp(e[-1].task, e->task) != 0))
+            printf("%s, %s: %lld of %lld documents were too long for the context and lost their "
+                   "beginning.\n",
+                   m->model, e->task, (long long)e->n_truncated, (long long)e->n_docs);
+    }
+}
+
 /* Every entry of the first model, then those that it lacks: a task may fail for one model. */
 static void print_text(const struct score_list *models, size_t n_models)
 {
@@ -268,6 +283,8 @@ static void print_text(const struct score_list *models, size_t n_models)
                 text_row(&t, models, n_models, e);
         }
     table_print(&t, false);
+    for (size_t m = 0; m < n_models; m++)
+        print_truncated(&models[m]);
     arena_free(&a);
 }
 

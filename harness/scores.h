@@ -11,6 +11,7 @@ struct score_entry {
     bool is_group;
     int num_fewshot; /* -1: a group whose members differ */
     struct score_line line;
+    int64_t n_truncated, n_docs; /* of a task: documents whose prompt was cut, and all */
 };
 
 struct score_list {
@@ -24,7 +25,8 @@ struct score_list {
 int scores_collect(struct arena *a, struct store *s, const struct plan *p, struct score_list *ret,
                    struct error *err);
 
-/* Prints one table for all models, one column each. */
+/* Prints one table for all models, one column each, and below it, except for programs, where
+ * prompts were cut to the context. */
 void scores_print(const struct score_list *models, size_t n_models, bool json);
 
 #endif

@@ -157,3 +157,20 @@ int store_scores(struct store *s, struct arena *a, int64_t evaluation, int64_t n
     *n = (int)lines.n;
     return 0;
 }
+
+int store_truncated(struct store *s, int64_t evaluation, int64_t n_eval, int64_t *ret,
+                    struct error *err)
+{
+    sqlite3_stmt *st = NULL;
+    int r = sql_query(&s->sql,
+                      "SELECT count(*) FROM samples s WHERE s.evaluation = ?1 AND s.doc_id < ?2 "
+                      "AND EXISTS (SELECT 1 FROM requests r WHERE r.sample = s.id AND "
+                      "r.n_truncated > 0)",
+                      &st, err, "ii", evaluation, n_eval);
+    if (r < 0)
+        return r;
+    if ((r = sql_step(&s->sql, st, err)) == 1)
+        *ret = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    return r < 0 ? r : 0;
+}

@@ -190,4 +190,9 @@ struct score_line {
 int store_scores(struct store *s, struct arena *a, int64_t evaluation, int64_t n_eval,
                  struct score_line **ret, int *n, struct error *err);
 
+/* How many of an evaluation's documents below n_eval lost tokens of a prompt, which was longer than
+ * the model's context. */
+int store_truncated(struct store *s, int64_t evaluation, int64_t n_eval, int64_t *ret,
+                    struct error *err);
+
 #endif

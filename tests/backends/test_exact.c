@@ -281,8 +281,40 @@ static int64_t tree_size(const struct engine_job *jobs, int n)
     return size;
 }
 
+/* Beginnings whose next token somebody asks about, each counted once. */
+static int64_t wanted_rows(const struct engine_job *jobs, int n)
+{
+    int64_t rows = 0;
+    for (int i = 0; i < n; i++)
+        for (int p = job_first_wanted(&jobs[i]); p < job_inputs(&jobs[i]); p++) {
+            bool seen = false;
+            for (int k = 0; k < i && !seen; k++)
+                seen = p >= job_first_wanted(&jobs[k]) && p < job_inputs(&jobs[k]) &&
+                       memcmp(jobs[i].tokens, jobs[k].tokens,
+                              ((size_t)p + 1) * sizeof *jobs[i].tokens) == 0;
+            rows += !seen;
+        }
+    return rows;
+}
+
+/* Rows that met the vocabulary, and calls that they were spread over. */
+static struct {
+    int64_t rows, calls;
+    void (*logprobs)(struct device *, struct token_logprob *, struct top_token *,
+                     const struct weight *, const struct asked *);
+} vocabulary;
+
+static void count_logprobs(struct device *dev, struct token_logprob *ret, struct top_token *top,
+                           const struct weight *head, const struct asked *a)
+{
+    vocabulary.rows += a->T;
+    vocabulary.calls++;
+    vocabulary.logprobs(dev, ret, top, head, a);
+}
+
 /* With room for all of it, the tree over all tokens is computed and nothing else, whatever the
- * step and the order. */
+ * step and the order; and one row of it meets the vocabulary for all who ask about it, but where a
+ * call is full. */
 static void each_token_once(void)
 {
     struct arena a = {0};
@@ -297,15 +329,23 @@ static void each_token_once(void)
     for (int i = 0; i < n; i++)
         all += job_inputs(&jobs[i]);
     EXPECT(tree < all / 2);
+    int64_t wanted = wanted_rows(jobs, n), questions = 0;
+    for (int i = 0; i < n; i++)
+        questions += jobs[i].n_scored;
+    EXPECT(wanted < questions);
     struct pool *pool = pool_new(1);
     struct kernels k = kernels_cpu(UINT32_MAX, pool);
     struct error err;
     for (int w = 0; w < N_WEIGHTS; w++)
         EXPECT_OK(k.weight_pack(k.dev, weights_of(&m, w), &err), &err);
+    vocabulary.logprobs = k.logprobs;
+    k.logprobs = count_logprobs;
     for (int budget = 1; budget < 400; budget = budget * 3 + 1) {
         struct setting s = {budget, 1, (size_t)64 << 20, false, budget % 2, false};
         copy_jobs(&a, jobs, n, got);
+        vocabulary.rows = vocabulary.calls = 0;
         EXPECT_INT(answer(&m, &k, pool, n, &s, got), tree);
+        EXPECT(vocabulary.rows >= wanted && vocabulary.rows < wanted + vocabulary.calls);
         s.no_sharing = true;
         copy_jobs(&a, jobs, n, got);
         EXPECT_INT(answer(&m, &k, pool, n, &s, got), all);
