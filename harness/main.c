@@ -15,6 +15,7 @@ static const struct {
     {"run", cmd_run, "run models over tasks and store every answer and score"},
     {"compare", cmd_compare, "is the difference between two models real?"},
     {"report", cmd_report, "write what the store holds as HTML and CSV"},
+    {"card", cmd_card, "write the evaluation section of a model card, in Markdown"},
     {"ls", cmd_ls, "list what is stored: evaluations, models, runs; or the tasks"},
     {"show", cmd_show, "one sample: prompt, answers, scores, of one or two models"},
     {"bench", cmd_bench, "how fast a model runs on this machine, beside what the machine could do"},

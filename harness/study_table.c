@@ -30,13 +30,14 @@ static const char *column_title(struct arena *a, const struct study_column *c)
 static bool print_recovery(const struct study *s)
 {
     struct arena a = {0};
-    const char **headings = arena_array(&a, (size_t)s->n_columns + 1, sizeof *headings);
+    const char **headings = arena_array(&a, (size_t)s->n_columns + 2, sizeof *headings);
     bool starred = false;
     struct table t;
     headings[0] = "Model";
     for (int c = 0; c < s->n_columns; c++)
         headings[c + 1] = column_title(&a, &s->columns[c]);
-    table_init(&t, headings, s->n_columns + 1);
+    headings[s->n_columns + 1] = ">mean";
+    table_init(&t, headings, s->n_columns + 2);
     for (int i = 0; i < s->n_models; i++) {
         const struct study_model *m = &s->models[i];
         table_cell(&t, "%s", m->name);
@@ -45,6 +46,7 @@ static bool print_recovery(const struct study *s)
                        i > 0         ? recovery_text(&a, m->cells[c], &starred)
                        : m->cells[c] ? score_text(&a, m->cells[c]->a)
                                      : "");
+        table_cell(&t, isnan(m->recovery) ? "" : "%.1f", m->recovery);
     }
     printf("Scores of %s, and of them recovered by the others, in percent (95 %% interval):\n",
            s->models[0].name);

@@ -3,7 +3,7 @@
 #ifndef ASSAY_RESULTS_HTML_H
 #define ASSAY_RESULTS_HTML_H
 
-#include "results/query.h"
+#include "results/study.h"
 
 /* Any bytes as HTML text: escaped, and what is no text (broken UTF-8, control characters that
  * HTML forbids) as the replacement character. */
@@ -13,6 +13,9 @@ void html_text(struct buf *b, struct str s);
 void html_task(struct buf *b, const char *alias, const char *task, const char *setting);
 
 void html_notes(struct buf *b, const char *const *notes, size_t n);
+
+/* Recovery, cost and divergence of all models, and a plot; nothing where there is one model. */
+void html_study(struct buf *b, const struct study *s);
 
 /* How far `model` moved from `reference` by token, and how alike their answers are: a table each,
  * where the store has what it takes. */

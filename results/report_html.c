@@ -526,6 +526,8 @@ static void head(struct page *p)
     put(p, "</h1>\n<div class=\"soft\">assay report of ");
     textz(p, path_base(store_sql(p->s)->path));
     PUTF(p, ", %s</div>\n<nav>", now);
+    if (p->report.n_models > 1)
+        put(p, "<a href=\"#study\">Recovery</a>");
     for (int i = 1; i < p->report.n_models; i++) {
         PUTF(p, "<a href=\"#compare-%d\">", i);
         textz(p, p->report.models[i].name);
@@ -549,8 +551,12 @@ int report_html(struct store *s, const struct report_options *o, const char *pat
     struct arena a = {0};
     struct page p = {.s = s, .a = &a, .o = o};
     int r = report_gather(s, &a, o, &p.report, err);
+    struct study study;
+    if (r == 0)
+        r = study_of(s, &a, o, &p.report, &study, err);
     if (r == 0) {
         head(&p);
+        html_study(&p.b, &study);
         r = comparisons(&p, err);
         scores_table(&p);
         models_table(&p);

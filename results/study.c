@@ -1,5 +1,6 @@
 #include "results/study.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +128,21 @@ static const struct comparison *find_cell(const struct comparison_list *l,
     return NULL;
 }
 
+static double mean_recovery(const struct study_model *m, int n_columns)
+{
+    double sum = 0;
+    int n = 0;
+    for (int i = 0; i < n_columns; i++) {
+        const struct comparison *c = m->cells[i];
+        if (!c || isnan(c->recovery_percent) || c->near_chance ||
+            strcmp(c->metric, "leaderboard_mean") == 0)
+            continue;
+        sum += c->recovery_percent;
+        n++;
+    }
+    return n ? sum / n : NAN;
+}
+
 /* Each task's flips by its usual metric, whichever column it stands in. */
 static void add_flips(const struct building *b, const struct comparison_list *l,
                       struct study_model *m)
@@ -193,6 +209,7 @@ static int fill_model(struct store *s, struct arena *a, const struct report_opti
     *m = (struct study_model){.name = from->name,
                               .format = e ? e->format : "",
                               .quant = e ? e->quant : "",
+                              .recovery = NAN,
                               .not_compared = from->not_compared};
     m->cells = arena_array(a, (size_t)ret->n_columns, sizeof *m->cells);
     int r = e ? study_cost(s, e->id, &m->cost, err) : 0;
@@ -203,6 +220,7 @@ static int fill_model(struct store *s, struct arena *a, const struct report_opti
         if (!ret->models[0].cells[c])
             ret->models[0].cells[c] = m->cells[c];
     }
+    m->recovery = mean_recovery(m, ret->n_columns);
     add_flips(b, &from->comparison, m);
     const char *base = o->n_models ? o->models[0] : b->report->models[0].name;
     return add_divergence(s, base, o->n_models ? o->models[i] : from->name, o->task, m, err);

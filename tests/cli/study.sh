@@ -16,6 +16,12 @@ try compare base q4 --study -t colors | steady
 try compare base q4 q8 --divergence
 try compare base
 try compare base q4 none
+"$assay" report --html r.html >/dev/null
+sed -n '/id="study"/,/<\/section>/p' r.html >study.html
+grep -o '<h[23][^>]*>[^<]*' study.html
+grep -c '<circle class="point"' study.html
+grep -o 'class="name"[^/]*' study.html | sed 's/.*>//'
+grep -o '&times;\|×' study.html | wc -l
 python3 - "$assay" <<'P'
 import json, math, sqlite3, subprocess, sys
 rows = json.loads(subprocess.run([sys.argv[1], "compare", "base", "q4", "q8", "--json"],

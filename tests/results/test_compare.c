@@ -40,6 +40,8 @@ static void agrees_with_scipy(void)
     EXPECT_NEAR(c->b, 0.625, 1e-12);
     EXPECT_NEAR(c->a_stderr, 0.06933752452815363, 1e-12);
     EXPECT_NEAR(c->recovery_percent, 83.33333333333333, 1e-9);
+    EXPECT_NEAR(c->recovery_low, 65.23953297947031, 1e-9); /* scipy, as fieller_reference.py */
+    EXPECT_NEAR(c->recovery_high, 103.35968168089047, 1e-9);
     EXPECT_NEAR(c->difference, -0.125, 1e-12);
     EXPECT_NEAR(c->difference_stderr, 0.07327066086497203, 1e-12);
     EXPECT_NEAR(c->low, -0.27320390043667175, 1e-9);
@@ -102,6 +104,8 @@ static void compares_perplexities(void)
     EXPECT_NEAR(c->a, exp(sum_a / 200), 1e-9);
     EXPECT_NEAR(c->b, exp(sum_b / 200), 1e-9);
     EXPECT_NEAR(c->recovery_percent, 100 * exp((sum_a - sum_b) / 200), 1e-9);
+    EXPECT(c->recovery_low < c->recovery_percent && c->recovery_percent < c->recovery_high);
+    EXPECT(c->recovery_high < 100); /* B is worse on every document */
     EXPECT(!c->is_01 && !c->higher_is_better && isnan(c->mcnemar_p));
     EXPECT(c->low > 0 && c->low < c->difference && c->difference < c->high);
     fixture_sql(fixture_path("a.db"), "DELETE FROM samples WHERE doc_id = 0");
