@@ -53,10 +53,11 @@ static double ter_of(const double *sums)
 }
 
 static double count_bleu(struct arena *a, struct str text, const struct str *references, size_t n,
-                         double *ret)
+                         const struct text_options *o, double *ret)
 {
+    struct bleu_options counting = {.tokenizer = o->tokenizer, .lowercase = o->lowercase};
     struct bleu_stats s = {0};
-    bleu_count(a, text, references, n, &bleu_options, &s);
+    bleu_count(a, text, references, n, &counting, &s);
     ret[0] = s.sys_len, ret[1] = s.ref_len;
     memcpy(ret + 2, s.counts, 4 * sizeof *ret);
     memcpy(ret + 6, s.totals, 4 * sizeof *ret);
@@ -64,10 +65,14 @@ static double count_bleu(struct arena *a, struct str text, const struct str *ref
 }
 
 static double count_chrf(struct arena *a, struct str text, const struct str *references, size_t n,
-                         const struct chrf_options *o, size_t n_orders, double *ret)
+                         const struct text_options *counted, const struct chrf_options *o,
+                         size_t n_orders, double *ret)
 {
+    struct chrf_options counting = *o;
     struct chrf_stats s = {{0}, {0}, {0}};
-    chrf_count(a, text, references, n, o, &s);
+    counting.lowercase = counted->lowercase;
+    counting.whitespace = counted->whitespace;
+    chrf_count(a, text, references, n, &counting, &s);
     memcpy(ret, s.hypothesis, n_orders * sizeof *ret);
     memcpy(ret + n_orders, s.reference, n_orders * sizeof *ret);
     memcpy(ret + 2 * n_orders, s.matches, n_orders * sizeof *ret);
@@ -75,22 +80,22 @@ static double count_chrf(struct arena *a, struct str text, const struct str *ref
 }
 
 static double count_plain_chrf(struct arena *a, struct str text, const struct str *references,
-                               size_t n, double *ret)
+                               size_t n, const struct text_options *o, double *ret)
 {
-    return count_chrf(a, text, references, n, &chrf_options, 6, ret);
+    return count_chrf(a, text, references, n, o, &chrf_options, 6, ret);
 }
 
 static double count_chrfpp(struct arena *a, struct str text, const struct str *references, size_t n,
-                           double *ret)
+                           const struct text_options *o, double *ret)
 {
-    return count_chrf(a, text, references, n, &chrfpp_options, 8, ret);
+    return count_chrf(a, text, references, n, o, &chrfpp_options, 8, ret);
 }
 
 static double count_ter(struct arena *a, struct str text, const struct str *references, size_t n,
-                        double *ret)
+                        const struct text_options *o, double *ret)
 {
     struct ter_stats s = {0};
-    ter_count(a, text, references, n, &(struct ter_options){0}, &s);
+    ter_count(a, text, references, n, &o->ter, &s);
     ret[0] = s.edits, ret[1] = s.ref_length;
     return ter_score(&s);
 }
@@ -118,7 +123,7 @@ static const struct corpus {
     int n_parts;
     double (*of_sums)(const double *sums);
     double (*count)(struct arena *a, struct str text, const struct str *references, size_t n,
-                    double *ret);
+                    const struct text_options *o, double *ret);
     double (*of_labels)(const struct class_counts *c); /* instead of both: parts are two labels */
     bool no_error;                                     /* lm-evaluation-harness has none */
 } rows[] = {
@@ -154,9 +159,11 @@ int metric_parts(enum aggregation how)
 }
 
 double metric_count_text(struct arena *a, enum aggregation how, struct str text,
-                         const struct str *references, size_t n_references, double *parts)
+                         const struct str *references, size_t n_references,
+                         const struct text_options *o, double *parts)
 {
-    return rows[how].count(a, text, references, n_references, parts);
+    static const struct text_options defaults = {0};
+    return rows[how].count(a, text, references, n_references, o ? o : &defaults, parts);
 }
 
 /* ---- values ---- */

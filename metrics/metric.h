@@ -11,6 +11,7 @@
 
 struct pool;
 struct regex;
+struct text_options;
 
 /* ---- aggregates ---- */
 
@@ -62,9 +63,11 @@ const char *aggregation_name(enum aggregation how);
 int metric_parts(enum aggregation how);
 
 /* The parts of one answer for AGGREGATE_BLEU, _CHRF, _CHRFPP or _TER, and the answer's own score,
- * which is the document's value (BLEU's with effective order). */
+ * which is the document's value (BLEU's with effective order). `o` (metrics/text.h) NULL:
+ * sacreBLEU's defaults. */
 double metric_count_text(struct arena *a, enum aggregation how, struct str text,
-                         const struct str *references, size_t n_references, double *parts);
+                         const struct str *references, size_t n_references,
+                         const struct text_options *o, double *parts);
 
 struct metric_info {
     const char *name; /* "acc_norm"; "pass@k" stands for pass@1, pass@10, ... */

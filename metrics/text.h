@@ -140,6 +140,14 @@ struct ter_options {
     bool normalized, no_punct, asian_support, case_sensitive;
 };
 
+/* How texts are counted; what makes a score of the counts is the metric's. */
+struct text_options {
+    enum bleu_tokenizer tokenizer;
+    bool lowercase;  /* BLEU, chrF */
+    bool whitespace; /* chrF counts it too */
+    struct ter_options ter;
+};
+
 struct ter_stats {
     double edits, ref_length; /* of the best reference; mean over the references */
 };

@@ -38,7 +38,7 @@ static void add_parts(struct collecting *c, struct arena *scratch, struct doc_it
     enum aggregation how = aggregations[metric];
     size_t n = (size_t)metric_parts(how);
     double *parts = arena_array(scratch, n, sizeof *parts);
-    d->sums[metric] += metric_count_text(scratch, how, text, &reference, 1, parts);
+    d->sums[metric] += metric_count_text(scratch, how, text, &reference, 1, NULL, parts);
     if (!d->parts[metric])
         d->parts[metric] = arena_array(&c->arena, n, sizeof *parts);
     for (size_t i = 0; i < n; i++)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/regex.h"
+#include "metrics/text.h"
 #include "tasks/filters.h"
 #include "tasks/sandbox.h"
 
@@ -54,7 +55,7 @@ static int read_flag(const struct task *t, const struct task_metric *m, const ch
 {
     const struct value *v = dict_get(m->kwargs, key);
     if (v && v->type != VALUE_BOOL)
-        return wrong_metric(t, m, err, "its ignore_ and use_ options must be true or false");
+        return wrong_metric(t, m, err, "its options must be true or false");
     *ret = v && v->b;
     return 0;
 }
@@ -138,11 +139,41 @@ static int read_rouge(const struct task *t, const struct task_metric *m, struct 
     return read_flag(t, m, "use_stemmer", &ret->stem, err);
 }
 
+/* sacreBLEU's options of how texts are counted. Those that make the score of the counts, such as
+ * smooth_method, would make another metric of it, as chrf++ is. */
+static int read_text(const struct task *t, const struct task_metric *m, struct scoring *s,
+                     struct measure *ret, struct error *err)
+{
+    struct text_options *o = arena_alloc(&s->arena, sizeof *o);
+    struct {
+        const char *key;
+        bool *ret;
+    } const flags[] = {{"lowercase", &o->lowercase},
+                       {"whitespace", &o->whitespace},
+                       {"normalized", &o->ter.normalized},
+                       {"no_punct", &o->ter.no_punct},
+                       {"asian_support", &o->ter.asian_support},
+                       {"case_sensitive", &o->ter.case_sensitive}};
+    const struct value *tokenize = dict_get(m->kwargs, "tokenize");
+    int r = 0;
+    *o = (struct text_options){0};
+    for (size_t i = 0; r == 0 && i < sizeof flags / sizeof *flags; i++)
+        r = read_flag(t, m, flags[i].key, flags[i].ret, err);
+    if (r == 0 && tokenize &&
+        (tokenize->type != VALUE_STR || !bleu_tokenizer_find(tokenize->s, &o->tokenizer)))
+        r = wrong_metric(t, m, err, "tokenize must be 13a, intl, char, zh or none");
+    ret->text = o;
+    return r;
+}
+
 static const struct {
     const char *name, *arguments;
     int (*read)(const struct task *t, const struct task_metric *m, struct scoring *s,
                 struct measure *ret, struct error *err);
 } with_arguments[] = {
+    {"bleu", "tokenize lowercase ", read_text},
+    {"chrf", "lowercase whitespace ", read_text},
+    {"chrf++", "lowercase whitespace ", read_text},
     {"exact_match", "regexes_to_ignore ignore_case ignore_punctuation ignore_numbers ",
      read_exact_match},
     {"pass_at_1", "", read_pass_at_1},
@@ -151,6 +182,7 @@ static const struct {
     {"rouge2", "use_stemmer ", read_rouge},
     {"rougeL", "use_stemmer ", read_rouge},
     {"rougeLsum", "use_stemmer ", read_rouge},
+    {"ter", "normalized no_punct asian_support case_sensitive ", read_text},
 };
 
 static int read_arguments(const struct task *t, const struct task_metric *m, struct scoring *s,

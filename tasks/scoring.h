@@ -16,7 +16,8 @@ struct measure {
     struct exact_match_options exact;
     const int64_t *ks; /* of pass@k */
     int n_ks;
-    bool stem; /* ROUGE */
+    bool stem;                       /* ROUGE */
+    const struct text_options *text; /* BLEU, chrF and TER; NULL: defaults */
 };
 
 /* What a filter pipeline gave for one document, on its way to scores. */

@@ -47,7 +47,8 @@ static int score_corpus(struct work *w, const struct measure *m, const struct te
     enum aggregation how = metric_find(m->name)->aggregation;
     int n_parts = metric_parts(how);
     double *parts = arena_array(w->a, (size_t)n_parts, sizeof *parts);
-    double value = metric_count_text(w->a, how, t->answer, t->references, t->n_references, parts);
+    double value =
+        metric_count_text(w->a, how, t->answer, t->references, t->n_references, m->text, parts);
     add_score(w, m->name, value, 1);
     keep_parts(w, parts, n_parts);
     return 0;

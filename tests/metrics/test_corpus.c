@@ -1,6 +1,7 @@
 /* Aggregates over corpora against lm-evaluation-harness 0.4.13's, and classes against sklearn's. */
 #include "metrics/classes.h"
 #include "metrics/metric.h"
+#include "metrics/text.h"
 #include "tests/check.h"
 
 static struct arena arena;
@@ -26,8 +27,9 @@ static struct metric_item *text_items(enum aggregation how)
     for (int i = 0; i < N_TEXTS; i++) {
         struct str reference = made_text(i + 1, 6 + i % 5);
         double *parts = arena_array(&arena, (size_t)metric_parts(how), sizeof *parts);
-        items[i].value = metric_count_text(
-            &arena, how, made_text(i + 1 + (i % 3 == 0), 6 + i * 3 % 5), &reference, 1, parts);
+        items[i].value =
+            metric_count_text(&arena, how, made_text(i + 1 + (i % 3 == 0), 6 + i * 3 % 5),
+                              &reference, 1, NULL, parts);
         items[i].weight = 1;
         items[i].parts = parts;
     }
@@ -130,6 +132,32 @@ static void labels(void)
     arena_free(&arena);
 }
 
+/* sacreBLEU's scores of one sentence with these options. */
+static void options(void)
+{
+    static const struct text_options folded = {.tokenizer = BLEU_INTL, .lowercase = true},
+                                     spaced = {.lowercase = true, .whitespace = true},
+                                     normal = {.ter = {.normalized = true, .case_sensitive = true}},
+                                     bare = {.ter = {.no_punct = true}};
+    static const struct {
+        enum aggregation how;
+        const struct text_options *options;
+        double want;
+    } cases[] = {{AGGREGATE_BLEU, &folded, 100.00000000000004},
+                 {AGGREGATE_BLEU, NULL, 16.10230726602675},
+                 {AGGREGATE_CHRF, &spaced, 71.29200231061847},
+                 {AGGREGATE_TER, &normal, 25},
+                 {AGGREGATE_TER, &bare, 33.33333333333333}};
+    struct str reference = STR("the world-wide web , it 's big .");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double parts[24];
+        EXPECT_NEAR(metric_count_text(&arena, cases[i].how, STR("The WORLD-wide web, it's big."),
+                                      &reference, 1, cases[i].options, parts),
+                    cases[i].want, 1e-9);
+    }
+    arena_free(&arena);
+}
+
 static void averages(void)
 {
     int gold[N_LABELS], predicted[N_LABELS];
@@ -155,5 +183,5 @@ static void calibration(void)
     EXPECT_NEAR(expected_calibration_error(confidence, right, 0, 10), NAN, 0);
 }
 
-CHECK_MAIN({"texts", texts}, {"labels", labels}, {"averages of F1", averages},
+CHECK_MAIN({"texts", texts}, {"options", options}, {"labels", labels}, {"averages of F1", averages},
            {"calibration", calibration})

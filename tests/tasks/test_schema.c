@@ -219,6 +219,14 @@ static void metrics(void)
                 "ignore_numbers: false, regexes_to_ignore: [',']}, {metric: bleu}, {metric: chrf}, "
                 "{metric: ter}]\n",
                 "one?", NULL, 1, NULL, NULL},
+               {generate,
+                "metric_list: [{metric: bleu, tokenize: intl, lowercase: true}, "
+                "{metric: chrf, whitespace: true}, {metric: ter, normalized: true}]\n",
+                "one?", NULL, 1, NULL, NULL},
+               {generate, "metric_list: [{metric: bleu, tokenize: 14a}]\n", NULL, NULL, 0, NULL,
+                "tokenize must be 13a"},
+               {generate, "metric_list: [{metric: bleu, smooth_method: floor}]\n", NULL, NULL, 0,
+                NULL, "it takes tokenize lowercase"},
                {generate, "metric_list: [{metric: exact_match, ignore_cases: true}]\n", NULL, NULL,
                 0, NULL, "no argument \"ignore_cases\""},
                {generate, "metric_list: [{metric: bertscore, hf_evaluate: true}]\n", NULL, NULL, 0,
