@@ -37,6 +37,31 @@ static inline void pack_column(uint8_t *to, const uint8_t *from, size_t size, si
         memcpy(to + k * W * size, from + k * size, size);
 }
 
+/* Four columns of n words each, turned by squares of four: one store where there were four. */
+typedef uint32_t word4 __attribute__((vector_size(16)));
+
+static inline void pack_four_columns(uint8_t *to, const uint8_t *from, size_t row, size_t W,
+                                     size_t n)
+{
+    const word4 low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5},
+                second = {2, 3, 6, 7};
+    size_t k = 0;
+    for (; k + 4 <= n; k += 4) {
+        word4 x[4];
+        for (size_t c = 0; c < 4; c++)
+            memcpy(&x[c], from + c * row + k * 4, sizeof x[c]);
+        word4 ab = __builtin_shuffle(x[0], x[1], low), cd = __builtin_shuffle(x[2], x[3], low),
+              ab2 = __builtin_shuffle(x[0], x[1], high), cd2 = __builtin_shuffle(x[2], x[3], high);
+        const word4 turned[4] = {
+            __builtin_shuffle(ab, cd, first), __builtin_shuffle(ab, cd, second),
+            __builtin_shuffle(ab2, cd2, first), __builtin_shuffle(ab2, cd2, second)};
+        for (size_t i = 0; i < 4; i++)
+            memcpy(to + (k + i) * W * 4, &turned[i], sizeof turned[i]);
+    }
+    for (size_t c = 0; c < 4; c++)
+        pack_column(to + (k * W + c) * 4, from + c * row + k * 4, 4, W, n - k);
+}
+
 enum { PIECE = 64 }; /* k at a time, so that what is written stays in L1 */
 
 static void pack_floats(const struct packing *p, size_t panel, size_t columns)
@@ -44,10 +69,16 @@ static void pack_floats(const struct packing *p, size_t panel, size_t columns)
     size_t K = (size_t)p->w->cols, size = (size_t)format_info[p->w->format].block_bytes;
     const uint8_t *from = (const uint8_t *)p->w->data + panel * p->W * K * size;
     uint8_t *to = p->to + panel * p->bytes;
-    for (size_t k = 0; k < K; k += PIECE)
-        for (size_t c = 0; c < columns; c++) {
+    size_t words = p->w->format == FORMAT_F32                  ? 1
+                   : p->w->format == FORMAT_BF16 && K % 2 == 0 ? 2
+                                                               : 0; /* k a word of 4 bytes */
+    for (size_t k = 0; k < K; k += PIECE) {
+        size_t n = K - k < PIECE ? K - k : PIECE, c = 0;
+        for (; words && c + 4 <= columns; c += 4)
+            pack_four_columns(to + (k / words * p->W + c) * 4, from + (c * K + k) * size, K * size,
+                              p->W, n / words);
+        for (; c < columns; c++) {
             const uint8_t *row = from + (c * K + k) * size;
-            size_t n = K - k < PIECE ? K - k : PIECE;
             if (p->w->format == FORMAT_F32)
                 pack_column(to + (k * p->W + c) * 4, row, 4, p->W, n);
             else if (p->w->format == FORMAT_F16)
@@ -58,6 +89,7 @@ static void pack_floats(const struct packing *p, size_t panel, size_t columns)
                     memcpy(to + ((k + n) / 2 * p->W + c) * 4, row + (n - 1) * 2, 2);
             }
         }
+    }
 }
 
 static void put_u16(uint8_t *p, uint16_t v)
