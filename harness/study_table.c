@@ -46,7 +46,7 @@ static bool print_recovery(const struct study *s)
                        i > 0         ? recovery_text(&a, m->cells[c], &starred)
                        : m->cells[c] ? score_text(&a, m->cells[c]->a)
                                      : "");
-        table_cell(&t, isnan(m->recovery) ? "" : "%.1f", m->recovery);
+        table_cell(&t, isnan(m->recovery) ? "" : "%.1f%s", m->recovery, m->near_chance ? "*" : "");
     }
     printf("Scores of %s, and of them recovered by the others, in percent (95 %% interval):\n",
            s->models[0].name);

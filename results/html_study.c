@@ -71,9 +71,11 @@ static void recovery_table(struct buf *b, const struct study *s)
         name_cell(b, m->name);
         for (int c = 0; c < s->n_columns; c++)
             (i ? recovery_cell : base_cell)(b, m->cells[c]);
-        buf_printf(
-            b, isnan(m->recovery) ? "<td></td></tr>\n" : "<td class=\"num\">%.1f %%</td></tr>\n",
-            m->recovery);
+        if (isnan(m->recovery))
+            buf_puts(b, "<td></td></tr>\n");
+        else
+            buf_printf(b, "<td class=\"num%s\">%.1f %%</td></tr>\n", m->near_chance ? " soft" : "",
+                       m->recovery);
     }
     buf_puts(b, "</tbody></table></div>\n");
 }
@@ -144,7 +146,7 @@ static void cost_table(struct buf *b, const struct study *s)
 
 /* ---- size against recovery ---- */
 
-enum { WIDTH = 720, HEIGHT = 340, LEFT = 56, RIGHT = 20, TOP = 16, BOTTOM = 44, MOST_LABELS = 64 };
+enum { WIDTH = 720, HEIGHT = 340, LEFT = 56, RIGHT = 20, TOP = 26, BOTTOM = 44, MOST_LABELS = 64 };
 
 struct axis {
     double low, high, step; /* in the data's unit */
@@ -179,6 +181,13 @@ static bool is_drawn(const struct study_model *m, bool is_base)
     return m->cost.stored_bytes > 0 && (is_base || !isnan(m->recovery));
 }
 
+/* What the mean is made of. */
+static bool is_part(const struct study_model *m, const struct comparison *c)
+{
+    return c && !isnan(c->recovery_percent) && c->near_chance == m->near_chance &&
+           strcmp(c->metric, "leaderboard_mean") != 0;
+}
+
 /* 100 % for the first model, which stands for itself. */
 static double height_of(const struct study *s, int i)
 {
@@ -205,7 +214,7 @@ static void grid(struct buf *b, const struct axis *x, const struct axis *y)
     buf_printf(b,
                "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">size, MiB</text>"
                "<text x=\"%d\" y=\"%d\">recovery, %%</text>",
-               WIDTH - RIGHT, HEIGHT - 6, LEFT + 4, TOP - 4);
+               WIDTH - RIGHT, HEIGHT - 6, LEFT + 4, TOP - 8);
 }
 
 /* Names that would lie on one another go down. */
@@ -217,8 +226,8 @@ struct labels {
 static double free_height(struct labels *l, double x, double y)
 {
     for (int i = 0; i < l->n; i++)
-        if (fabs(l->x[i] - x) < 150 && fabs(l->y[i] - y) < 15) {
-            y = l->y[i] + 15;
+        if (fabs(l->x[i] - x) < 150 && fabs(l->y[i] - y) < 22) {
+            y = l->y[i] + 22;
             i = -1;
         }
     if (l->n < MOST_LABELS) {
@@ -235,16 +244,16 @@ static void mark(struct buf *b, const struct study *s, int i, const struct axis 
     double h = at(x, mib(m->cost.stored_bytes)), v = at(y, height_of(s, i));
     for (int c = 0; c < s->n_columns && i > 0; c++) {
         const struct comparison *cell = m->cells[c];
-        if (cell && !isnan(cell->recovery_percent) && !cell->near_chance)
+        if (is_part(m, cell))
             buf_printf(b, "<circle class=\"part\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>", h,
                        at(y, cell->recovery_percent));
     }
     bool left = h > WIDTH * 0.72;
-    double text = free_height(labels, h, v + 4);
+    double text = free_height(labels, h, v - 10);
     buf_printf(b,
                "<circle class=\"point\" cx=\"%.1f\" cy=\"%.1f\" r=\"5.5\"/><text class=\"name\" "
                "x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">",
-               h, v, left ? h - 10 : h + 10, text, left ? "end" : "start");
+               h, v, left ? h + 4 : h - 4, text, left ? "end" : "start");
     html_text(b, str_of(m->name));
     buf_puts(b, "</text>");
 }
@@ -262,7 +271,7 @@ static bool extent(const struct study *s, struct axis *x, struct axis *y)
         most = fmax(most, mib(m->cost.stored_bytes));
         for (int c = 0; c < s->n_columns && i > 0; c++) {
             const struct comparison *cell = m->cells[c];
-            if (!cell || isnan(cell->recovery_percent) || cell->near_chance)
+            if (!is_part(m, cell))
                 continue;
             low = fmin(low, cell->recovery_percent);
             high = fmax(high, cell->recovery_percent);
@@ -280,8 +289,9 @@ static void plot(struct buf *b, const struct study *s)
     if (!extent(s, &x, &y))
         return;
     buf_printf(b,
-               "<h3>Size against recovery</h3>\n<p class=\"soft\">The mean of the columns above; "
-               "each of them is a small point.</p>\n<div class=\"wide plot\"><svg class=\"size\" "
+               "<h3>Size against recovery</h3>\n<p class=\"soft\">The mean of the columns above, "
+               "without those near chance unless all are; each of them is a small point.</p>\n<div "
+               "class=\"wide plot\"><svg class=\"size\" "
                "viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"size of each model against its "
                "mean recovery\">",
                WIDTH, HEIGHT);

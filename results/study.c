@@ -128,13 +128,14 @@ static const struct comparison *find_cell(const struct comparison_list *l,
     return NULL;
 }
 
-static double mean_recovery(const struct study_model *m, int n_columns)
+/* Of the columns that are near chance, or not; a suite's mean stands for others. */
+static double mean_recovery(const struct study_model *m, int n_columns, bool near_chance)
 {
     double sum = 0;
     int n = 0;
     for (int i = 0; i < n_columns; i++) {
         const struct comparison *c = m->cells[i];
-        if (!c || isnan(c->recovery_percent) || c->near_chance ||
+        if (!c || isnan(c->recovery_percent) || c->near_chance != near_chance ||
             strcmp(c->metric, "leaderboard_mean") == 0)
             continue;
         sum += c->recovery_percent;
@@ -220,7 +221,10 @@ static int fill_model(struct store *s, struct arena *a, const struct report_opti
         if (!ret->models[0].cells[c])
             ret->models[0].cells[c] = m->cells[c];
     }
-    m->recovery = mean_recovery(m, ret->n_columns);
+    m->recovery = mean_recovery(m, ret->n_columns, false);
+    m->near_chance = isnan(m->recovery);
+    if (m->near_chance)
+        m->recovery = mean_recovery(m, ret->n_columns, true);
     add_flips(b, &from->comparison, m);
     const char *base = o->n_models ? o->models[0] : b->report->models[0].name;
     return add_divergence(s, base, o->n_models ? o->models[i] : from->name, o->task, m, err);

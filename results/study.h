@@ -20,12 +20,13 @@ struct study_model {
     const struct comparison **cells; /* [n_columns]; NULL: nothing to compare. Of the first
                                         model: those in which some other is compared with it */
     const char *not_compared;        /* why there is none at all; NULL */
-    double recovery;                 /* mean over the columns in percent, a suite's mean and
-                                        those near chance left out; NaN: nothing is left */
-    int64_t lost, gained;            /* flips of the columns' tasks and the groups' */
-    int64_t n_tokens;                /* of all tasks; 0: divergence is not known; else: */
-    double kl, same_top;             /* means over them */
-    bool exact;                      /* over the whole vocabulary */
+    double recovery;      /* mean over the columns in percent, without a suite's mean and those near
+                             chance, unless all are: */
+    bool near_chance;     /* the reference is no better than guessing in all of them */
+    int64_t lost, gained; /* flips of the columns' tasks and the groups' */
+    int64_t n_tokens;     /* of all tasks; 0: divergence is not known; else: */
+    double kl, same_top;  /* means over them */
+    bool exact;           /* over the whole vocabulary */
 };
 
 struct study {
