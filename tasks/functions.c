@@ -550,6 +550,40 @@ static int wikitext_target(struct arena *a, const struct value *doc, const struc
 
 /* ---- the table ---- */
 
+/* ---- BIG-bench, MMLU-SR ---- */
+
+/* Of tasks that mix kinds, the questions that have choices. */
+static int bigbench_choices(struct arena *a, const struct value *doc, const struct value **ret,
+                            struct error *err)
+{
+    const struct value *targets;
+    int r = document_need(doc, "multiple_choice_targets", VALUE_LIST, &targets, err);
+    (void)a;
+    if (r == 0)
+        *ret = targets->list.n > 0 ? doc : NULL;
+    return r;
+}
+
+/* Columns of a CSV file, of which some are empty, as a list and an answer. */
+static int mmlusr(struct arena *a, const struct value *doc, const struct value **ret,
+                  struct error *err)
+{
+    static const char *const columns[] = {"choice1", "choice2", "choice3", "choice4", "answer"};
+    struct value *out = document_copy(a, doc), *choices = value_list(a);
+    (void)err;
+    for (int i = 0; i < 5; i++) {
+        const struct value *v = dict_get(doc, columns[i]);
+        struct str text = !v || v->type == VALUE_NONE ? STR("") : value_tostr(a, v);
+        if (i < 4)
+            list_push(a, choices, value_str(a, text));
+        else
+            dict_set(a, out, "answer", value_str(a, utf8_strip(text, STRIP_BOTH, NULL)));
+    }
+    dict_set(a, out, "choices", choices);
+    *ret = out;
+    return 0;
+}
+
 static const struct {
     const char *key, *name;
     document_function *f;
@@ -577,10 +611,12 @@ static const struct {
     {"doc_to_text", "mmlu_pro_text", mmlu_pro_text},
     {"doc_to_text", "musr_text", musr_text},
     {"doc_to_text", "winogrande_text", winogrande_text},
+    {"process_docs", "bigbench_choices", bigbench_choices},
     {"process_docs", "gpqa", gpqa_docs},
     {"process_docs", "hellaswag", hellaswag},
     {"process_docs", "math_level_5", math_level_5},
     {"process_docs", "minerva_math", minerva_math},
+    {"process_docs", "mmlusr", mmlusr},
 };
 
 document_function *function_find(const char *key, const char *name)
@@ -593,7 +629,7 @@ document_function *function_find(const char *key, const char *name)
 
 bool function_drops(document_function *f)
 {
-    return f == math_level_5;
+    return f == math_level_5 || f == bigbench_choices;
 }
 
 bool function_shuffles(document_function *f)

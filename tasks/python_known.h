@@ -42,3 +42,5 @@
 {"a3fdc0a6e8afe95e", "assay.leaderboard_math"}, /* leaderboard/math/utils.process_results */
 {"bd0da87bc3aa9ce6", "assay.truthfulqa_gen"}, /* truthfulqa/utils.process_results_gen */
 {"e342c59ab316ddc9", "{{['A', 'B', 'C', 'D', 'E'][:choices | length]}}"}, /* darijammlu/utils.doc_to_choice */
+{"5b0ae1317de91900", "assay.bigbench_choices"}, /* bigbench/multiple_choice/utils.filter_multiple_choice */
+{"8f2b6c56af234b6c", "assay.mmlusr"}, /* mmlusr/answer_only/utils.process_docs */

@@ -113,6 +113,10 @@ static void fields(void)
         {generate, "gen_prefix: 'It is'\n", "one? It is", NULL, 1, NULL, NULL},
         {choose, "target_delimiter: ' = '\n", "one?", " = I", 2, NULL, NULL},
         {generate, "repeats: 3\n", "one?", NULL, 3, NULL, NULL},
+        {choose, "process_docs: !function assay.mmlusr\ndoc_to_text: \"{{choices}}{{answer}}\"\n",
+         "['', '', '', '']", NULL, 2, NULL, NULL},
+        {generate, "process_docs: !function assay.bigbench_choices\n", NULL, NULL, 0, NULL,
+         "multiple_choice_targets"},
         {choose, "process_docs: !function assay.where(s=y)\n", "two?", NULL, 2, NULL, NULL});
 }
 
