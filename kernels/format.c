@@ -14,24 +14,27 @@ const struct format_info format_info[FORMAT_COUNT] = {
     [FORMAT_Q4_1] = {"q4_1", 32, 20, true, false},
     [FORMAT_Q5_0] = {"q5_0", 32, 22, false, false},
     [FORMAT_Q5_1] = {"q5_1", 32, 24, false, false},
+    [FORMAT_Q2_K] = {"q2_k", 256, 84, false, false},
+    [FORMAT_Q3_K] = {"q3_k", 256, 110, false, false},
     [FORMAT_Q4_K] = {"q4_k", 256, 144, true, false},
     [FORMAT_Q5_K] = {"q5_k", 256, 176, false, false},
     [FORMAT_Q6_K] = {"q6_k", 256, 210, false, false},
-    [FORMAT_INT8] = {"int8", 32, 34, true, true},
-    [FORMAT_INT8_G32] = {"int8_g32", 32, 34, true, true},
-    [FORMAT_INT8_G64] = {"int8_g64", 64, 66, true, true},
-    [FORMAT_INT8_G128] = {"int8_g128", 128, 130, true, true},
-    [FORMAT_INT4_G32] = {"int4_g32", 32, 18, true, true},
-    [FORMAT_INT4_G64] = {"int4_g64", 64, 34, true, true},
-    [FORMAT_INT4_G128] = {"int4_g128", 128, 66, true, true},
+    [FORMAT_INT8] = {"int8", 1, 1, true, true},
+    [FORMAT_INT4] = {"int4", 2, 1, true, true},
+    [FORMAT_INT3] = {"int3", 8, 3, false, true},
+    [FORMAT_INT2] = {"int2", 4, 1, true, true},
+    [FORMAT_FP8] = {"fp8", 1, 1, false, true},
+    [FORMAT_FP4] = {"fp4", 2, 1, false, true},
+    [FORMAT_TERNARY] = {"ternary", 4, 1, true, true},
 };
 
 size_t format_row_bytes(enum format f, int64_t cols)
 {
     const struct format_info *i = &format_info[f];
-    if (cols < 0 || cols % i->block != 0 || cols / i->block > INT64_MAX / i->block_bytes)
+    if (cols < 0 || (!i->codes && cols % i->block != 0) ||
+        cols / i->block >= INT64_MAX / i->block_bytes)
         return 0;
-    return (size_t)(cols / i->block) * (size_t)i->block_bytes;
+    return (size_t)((cols + i->block - 1) / i->block) * (size_t)i->block_bytes;
 }
 
 /* Reading: n values, a multiple of the block, from rows that may lie unaligned in a file. */
@@ -75,29 +78,18 @@ static void take_nibbles(const uint8_t *p, int half, int less, int8_t *ret)
     }
 }
 
-/* f16 d, then a group of codes of 8 or 4 bits. */
-static void take_int8(const uint8_t *p, int group, struct block_parts *ret)
-{
-    ret->d = read_u16(p);
-    ret->s[0] = 1;
-    memcpy(ret->q, p + 2, (size_t)group);
-}
-
-static void take_int4(const uint8_t *p, int group, struct block_parts *ret)
-{
-    ret->d = read_u16(p);
-    ret->s[0] = 1;
-    take_nibbles(p + 2, group / 2, 8, ret->q);
-}
-
 static void take_q8_0(const uint8_t *p, struct block_parts *ret)
 {
-    take_int8(p, 32, ret);
+    ret->d = read_u16(p);
+    ret->s[0] = 1;
+    memcpy(ret->q, p + 2, 32);
 }
 
 static void take_q4_0(const uint8_t *p, struct block_parts *ret)
 {
-    take_int4(p, 32, ret);
+    ret->d = read_u16(p);
+    ret->s[0] = 1;
+    take_nibbles(p + 2, 16, 8, ret->q);
 }
 
 static void take_q4_1(const uint8_t *p, struct block_parts *ret)
@@ -129,6 +121,42 @@ static void take_q5_1(const uint8_t *p, struct block_parts *ret)
     ret->m = read_u16(p + 2);
     ret->s[0] = 1;
     take_fifth_bits(p + 4, 0, ret->q);
+}
+
+/* Pairs of bits in 64 bytes: each half of the block has 32 of them, byte i with values i, i + 32, i
+ * + 64 and i + 96 of the half. */
+static void take_pairs(const uint8_t *p, int8_t *q)
+{
+    for (int i = 0; i < BLOCK_VALUES; i++)
+        q[i] = (int8_t)(p[i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3);
+}
+
+/* 16 bytes with a scale in the low nibble and an offset in the high one, the pairs, f16 d, f16 m.
+ */
+static void take_q2_k(const uint8_t *p, struct block_parts *ret)
+{
+    for (int g = 0; g < BLOCK_GROUPS; g++) {
+        ret->s[g] = p[g] & 15;
+        ret->o[g] = p[g] >> 4;
+    }
+    take_pairs(p + 16, ret->q);
+    ret->d = read_u16(p + 80);
+    ret->m = read_u16(p + 82);
+}
+
+/* 32 bytes: bit g of byte i is the third of value i of the 32 values g; the pairs; 12 bytes with 16
+ * scales of 6 bits; f16 d. The low 4 bits of scales 0 .. 7 are low nibbles, of 8 .. 15 high ones;
+ * the upper 2 of scales i, i + 4, i + 8 and i + 12 lie in byte 8 + i. */
+static void take_q3_k(const uint8_t *p, struct block_parts *ret)
+{
+    const uint8_t *s = p + 96;
+    take_pairs(p + 32, ret->q);
+    for (int i = 0; i < BLOCK_VALUES; i++)
+        ret->q[i] = (int8_t)((ret->q[i] | (p[i % 32] >> i / 32 & 1) << 2) - 4);
+    for (int g = 0; g < BLOCK_GROUPS; g++)
+        ret->s[g] =
+            (int8_t)(((s[g % 8] >> g / 8 * 4 & 15) | (s[8 + g % 4] >> g / 4 * 2 & 3) << 4) - 32);
+    ret->d = read_u16(p + 108);
 }
 
 /* f16 d, f16 m, then 12 bytes with 8 scales and 8 offsets of 6 bits: those of groups 0 .. 3 in the
@@ -181,42 +209,17 @@ static void take_q6_k(const uint8_t *p, struct block_parts *ret)
     ret->d = read_u16(p + 208);
 }
 
-static void take_int8_64(const uint8_t *p, struct block_parts *ret)
-{
-    take_int8(p, 64, ret);
-}
-
-static void take_int8_128(const uint8_t *p, struct block_parts *ret)
-{
-    take_int8(p, 128, ret);
-}
-
-static void take_int4_64(const uint8_t *p, struct block_parts *ret)
-{
-    take_int4(p, 64, ret);
-}
-
-static void take_int4_128(const uint8_t *p, struct block_parts *ret)
-{
-    take_int4(p, 128, ret);
-}
-
 const struct block_format block_format[FORMAT_COUNT] = {
     [FORMAT_Q8_0] = {take_q8_0, 32, OFFSET_NONE},
     [FORMAT_Q4_0] = {take_q4_0, 32, OFFSET_NONE},
     [FORMAT_Q4_1] = {take_q4_1, 32, OFFSET_M},
     [FORMAT_Q5_0] = {take_q5_0, 32, OFFSET_NONE},
     [FORMAT_Q5_1] = {take_q5_1, 32, OFFSET_M},
+    [FORMAT_Q2_K] = {take_q2_k, 16, OFFSET_MINUS_MO},
+    [FORMAT_Q3_K] = {take_q3_k, 16, OFFSET_NONE},
     [FORMAT_Q4_K] = {take_q4_k, 32, OFFSET_MINUS_MO},
     [FORMAT_Q5_K] = {take_q5_k, 32, OFFSET_MINUS_MO},
     [FORMAT_Q6_K] = {take_q6_k, 16, OFFSET_NONE},
-    [FORMAT_INT8] = {take_q8_0, 32, OFFSET_NONE},
-    [FORMAT_INT8_G32] = {take_q8_0, 32, OFFSET_NONE},
-    [FORMAT_INT8_G64] = {take_int8_64, 64, OFFSET_NONE},
-    [FORMAT_INT8_G128] = {take_int8_128, 128, OFFSET_NONE},
-    [FORMAT_INT4_G32] = {take_q4_0, 32, OFFSET_NONE},
-    [FORMAT_INT4_G64] = {take_int4_64, 64, OFFSET_NONE},
-    [FORMAT_INT4_G128] = {take_int4_128, 128, OFFSET_NONE},
 };
 
 static void read_blocks(enum format f, const uint8_t *p, int64_t n, float *ret)
@@ -312,86 +315,8 @@ static void write_q4_1(const float *x, int64_t n, uint8_t *ret)
     }
 }
 
-/* A group's scale as it is stored: codes are made with that very number. */
-static float group_scale(const float *x, int64_t n, float reach, uint16_t *ret)
-{
-    float greatest = 0;
-    for (int64_t i = 0; i < n; i++)
-        greatest = fmaxf(greatest, fabsf(x[i]));
-    *ret = f16_from_f32(greatest / reach);
-    return f16_to_f32(*ret);
-}
-
-static int group_code(float x, float d, float low, float high)
-{
-    return d > 0 ? (int)fminf(fmaxf(rintf(x / d), low), high) : 0;
-}
-
-/* `group` values share a scale; it stands before each `block` of them. */
-static void write_int8(const float *x, int64_t n, int64_t group, int64_t block, uint8_t *ret)
-{
-    uint16_t h = 0;
-    float d = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (i % group == 0)
-            d = group_scale(x + i, group, 127.5f, &h);
-        if (i % block == 0) {
-            write_u16(ret, h);
-            ret += 2;
-        }
-        *ret++ = (uint8_t)group_code(x[i], d, -128, 127);
-    }
-}
-
-static void write_int4(const float *x, int64_t n, int64_t group, uint8_t *ret)
-{
-    for (; n > 0; n -= group, x += group, ret += 2 + group / 2) {
-        uint16_t h;
-        float d = group_scale(x, group, 7.5f, &h);
-        write_u16(ret, h);
-        for (int64_t i = 0; i < group / 2; i++)
-            ret[2 + i] = (uint8_t)((group_code(x[i], d, -8, 7) + 8) |
-                                   (group_code(x[i + group / 2], d, -8, 7) + 8) << 4);
-    }
-}
-
-static void write_int8_row(const float *x, int64_t n, uint8_t *ret)
-{
-    write_int8(x, n, n, 32, ret);
-}
-
-static void write_int8_32(const float *x, int64_t n, uint8_t *ret)
-{
-    write_int8(x, n, 32, 32, ret);
-}
-
-static void write_int8_64(const float *x, int64_t n, uint8_t *ret)
-{
-    write_int8(x, n, 64, 64, ret);
-}
-
-static void write_int8_128(const float *x, int64_t n, uint8_t *ret)
-{
-    write_int8(x, n, 128, 128, ret);
-}
-
-static void write_int4_32(const float *x, int64_t n, uint8_t *ret)
-{
-    write_int4(x, n, 32, ret);
-}
-
-static void write_int4_64(const float *x, int64_t n, uint8_t *ret)
-{
-    write_int4(x, n, 64, ret);
-}
-
-static void write_int4_128(const float *x, int64_t n, uint8_t *ret)
-{
-    write_int4(x, n, 128, ret);
-}
-
-/* If you add a format: its info above, its row here or in block_format, and its panel in every
- * variant of linear. */
+/* If you add a format: its info above, its row here or in block_format or in codes.c, and its panel
+ * in every variant of linear. */
 static const struct {
     void (*read)(const uint8_t *p, int64_t n, float *ret);  /* NULL: in blocks */
     void (*write)(const float *x, int64_t n, uint8_t *ret); /* NULL: only read */
@@ -403,20 +328,15 @@ static const struct {
     [FORMAT_Q8_0] = {NULL, write_q8_0, 65504.0f * 127},
     [FORMAT_Q4_0] = {NULL, write_q4_0, 65504.0f * 8},
     [FORMAT_Q4_1] = {NULL, write_q4_1, 65504.0f},
-    [FORMAT_INT8] = {NULL, write_int8_row, 65504.0f * 127},
-    [FORMAT_INT8_G32] = {NULL, write_int8_32, 65504.0f * 127},
-    [FORMAT_INT8_G64] = {NULL, write_int8_64, 65504.0f * 127},
-    [FORMAT_INT8_G128] = {NULL, write_int8_128, 65504.0f * 127},
-    [FORMAT_INT4_G32] = {NULL, write_int4_32, 65504.0f * 7},
-    [FORMAT_INT4_G64] = {NULL, write_int4_64, 65504.0f * 7},
-    [FORMAT_INT4_G128] = {NULL, write_int4_128, 65504.0f * 7},
 };
 
 void weight_row_to_f32(const struct weight *w, int64_t row, float *ret)
 {
     const uint8_t *p =
         (const uint8_t *)w->data + (size_t)row * format_row_bytes(w->format, w->cols);
-    if (codecs[w->format].read)
+    if (format_info[w->format].codes)
+        codes_row_to_f32(w, row, ret);
+    else if (codecs[w->format].read)
         codecs[w->format].read(p, w->cols, ret);
     else
         read_blocks(w->format, p, w->cols, ret);
@@ -426,7 +346,7 @@ int format_from_f32(enum format f, const float *x, int64_t n, void *ret, struct 
 {
     const struct format_info *info = &format_info[f];
     if (!codecs[f].write)
-        return error_set(err, E_UNSUPPORTED,
+        return error_set(err, E_UNSUPPORTED, /* of codes: weight_row_from_f32() */
                          "cannot quantize to %s: assay only reads it; choose q8_0, q4_0 or q4_1",
                          info->name);
     if (n < 0 || n % info->block != 0)

@@ -24,17 +24,25 @@
 #include "base/error.h"
 #include "base/pool.h"
 
-/* How a weight is stored. The GGUF blocks hold 32 values of a row each, the K ones 256 in 8 or 16
- * groups with scales s and offsets o of their own (format.c knows the bytes):
- *   Q8_0  f16 d, 8 bits:         w = d * q           Q4_K  f16 d, m, 4 bits:  w = d s q - m o
- *   Q4_0  f16 d, 4 bits:         w = d * (q - 8)     Q5_K  f16 d, m, 5 bits:  w = d s q - m o
- *   Q4_1  f16 d, f16 m, 4 bits:  w = d * q + m       Q6_K  f16 d, 6 bits:     w = d s (q - 32)
- *   Q5_0  f16 d, 5 bits:         w = d * (q - 16)
- *   Q5_1  f16 d, f16 m, 5 bits:  w = d * q + m
- * The formats that assay quantizes to by compressed-tensors' symmetric rule, to the nearest code
- * (rtn): w = d * q, d = max|w| / 127.5 (INT4: 7.5) as f16, q = w / d rounded to even, in
- * -128 .. 127 (-8 .. 7). INT8 has one d a row, repeated each 32 values; INT8_G64 and so on have one
- * for each group of 64. */
+/* How a weight's numbers are stored.
+ *
+ * Floats, and GGUF's blocks, which hold 32 values of a row each, the K ones 256 in 8 or 16 groups
+ * with scales s and offsets o of their own (format.c knows the bytes):
+ *   Q8_0  f16 d, 8 bits:         w = d * q           Q2_K  f16 d, m, 2 bits:  w = d s q - m o
+ *   Q4_0  f16 d, 4 bits:         w = d * (q - 8)     Q3_K  f16 d, 3 bits:     w = d s (q - 4)
+ *   Q4_1  f16 d, f16 m, 4 bits:  w = d * q + m       Q4_K  f16 d, m, 4 bits:  w = d s q - m o
+ *   Q5_0  f16 d, 5 bits:         w = d * (q - 16)    Q5_K  f16 d, m, 5 bits:  w = d s q - m o
+ *   Q5_1  f16 d, f16 m, 5 bits:  w = d * q + m       Q6_K  f16 d, 6 bits:     w = d s (q - 32)
+ *
+ * And codes whose scales stand apart (struct weight), several codes a byte the first in the lowest
+ * bits; a row begins at a byte:
+ *   INT8     signed bytes; zero 0
+ *   INT4     0 .. 15; zero 8 unless given
+ *   INT3     0 .. 7; zero 4; 8 codes in 3 bytes
+ *   INT2     0 .. 3; zero 2
+ *   FP8      E4M3 ("fn": no infinities, 0x7f and 0xff are NaN), greatest 448
+ *   FP4      E2M1: 0, .5, 1, 1.5, 2, 3, 4, 6 and, with 8 added, their negatives
+ *   TERNARY  the value and one, in 2 bits; zero 1 */
 enum format {
     FORMAT_F32,
     FORMAT_F16,
@@ -44,49 +52,97 @@ enum format {
     FORMAT_Q4_1,
     FORMAT_Q5_0,
     FORMAT_Q5_1,
+    FORMAT_Q2_K,
+    FORMAT_Q3_K,
     FORMAT_Q4_K,
     FORMAT_Q5_K,
     FORMAT_Q6_K,
     FORMAT_INT8,
-    FORMAT_INT8_G32,
-    FORMAT_INT8_G64,
-    FORMAT_INT8_G128,
-    FORMAT_INT4_G32,
-    FORMAT_INT4_G64,
-    FORMAT_INT4_G128,
+    FORMAT_INT4,
+    FORMAT_INT3,
+    FORMAT_INT2,
+    FORMAT_FP8,
+    FORMAT_FP4,
+    FORMAT_TERNARY,
     FORMAT_COUNT,
 };
 
 struct format_info {
     const char *name; /* "f32", "q8_0": also what users write */
-    int block;        /* values a block; 1 for the floats */
+    int block;        /* values a block; 1 for the floats; of codes: those that fill whole bytes */
     int block_bytes;
-    bool takes_int8; /* struct weight's x_int8 may be set */
-    bool only_made;  /* what assay quantizes to; no file stores it */
+    bool takes_int8; /* X_INT8 is computed with whole numbers */
+    bool codes;      /* scales stand apart; not a format of a tensor alone */
 };
 extern const struct format_info format_info[FORMAT_COUNT];
 
-/* Bytes of one row of `cols` values; 0 when cols is no multiple of the block. */
+/* Bytes of one row of `cols` values; 0 when cols is no multiple of the block. Codes fill up the
+ * last block. */
 size_t format_row_bytes(enum format f, int64_t cols);
 
-/* A matrix that multiplies activations: y = x * w^T. */
+/* What is made of a token x before it meets a weight, all by compressed-tensors' symmetric rules,
+ * with which llm-compressor's checkpoints were made and others run them:
+ *
+ *   X_INT8  scale = max|x| / 127.5   q = x / scale rounded to even, in -128 .. 127
+ *   X_FP8   scale = max|x| / 448     q = x / scale, in -448 .. 448, rounded to even to E4M3
+ *   X_FP4   scale = max|x| / 6 as a multiple of x.scale rounded to E4M3; q likewise to E2M1
+ *
+ * over the token, or over each `group` columns of it; a scale of 0 counts as 2^-23 (of X_FP4 as
+ * 2^-3 times x.scale). With x.scale of X_INT8 and X_FP8 that is the scale, of everything (static).
+ * The product is that of scale * q: X_INT8 sums whole numbers where the weight's format takes them
+ * (cpu/int8.h has that rule to the bit); else the floats scale * q are multiplied as X_F32 does.
+ * A token that has a NaN or an infinity answers NaN in all outputs. */
+enum activation { X_F32, X_INT8, X_FP8, X_FP4 };
+
+/* A matrix that multiplies activations: y = x * w^T. Of floats and GGUF's blocks `data` is all;
+ * with codes
+ *
+ *     w = (scale * scales[row / group_rows][column / group]) * (code - zero)
+ *
+ * each product rounded to f32: that float is multiplied, whatever the table. A scale, times
+ * `scale`, should lie in 2^-90 .. 2^90 or be 0: outside a product may lose bits. */
 struct weight {
     enum format format;
     int64_t rows, cols; /* N outputs, K inputs */
     const void *data;   /* rows of format_row_bytes each; not owned, often the mapped file */
     void *packed;       /* [device] what weight_pack made of it; NULL: not packed */
-    /* `linear` quantizes x per token to INT8 first and multiplies whole numbers (cpu/int8.h has the
-     * rule). For formats that take it; not for a head that meets logprobs. */
-    bool x_int8;
+
+    /* Of codes only. Not owned; once the weight is packed only perm is read, and all by embed. */
+    const void *scales;       /* [rows / group_rows, cols / group], both rounded up */
+    enum format scale_format; /* F32, F16, BF16 or FP8 */
+    float scale;              /* times every scale: 1, or one of the tensor's (NVFP4) */
+    const uint8_t *zeros;     /* [rows, cols / group rounded up]: codes that stand for 0 (of INT8
+                                 signed); NULL: the format's own zero. For INT8 to INT2 */
+    int group, group_rows;    /* columns and rows that share a scale: cols: the whole row; rows: the
+                                 whole matrix; 128 and 128: FP8 blocks */
+    const int32_t *perm;      /* [cols] column c multiplies x[perm[c]] (act-order: the columns of a
+                                 group lie side by side); NULL: x[c] */
+
+    struct {
+        enum activation kind;
+        int group;   /* columns of a token that share a scale; 0: the token */
+        float scale; /* 0: found as tokens come */
+    } x;             /* X_F32 for a head that meets logprobs */
 };
 
+/* Bytes of data, scales and zeros: what a file that stores the weight so has of it. */
+size_t weight_bytes(const struct weight *w);
+
 /* Scalar conversions, for loaders, quantizers and tests; the kernels' own are checked against them.
- */
+ * A row is in the order of x, whatever perm. */
 void weight_row_to_f32(const struct weight *w, int64_t row, float *ret); /* [cols] */
 /* Quantizes `n` floats (a multiple of the block) into `ret`; E_UNSUPPORTED: Q5 and the K formats
- * are only read. FORMAT_Q8_0 rounds as llama.cpp does: d = max|x| / 127 as f16, q = roundf(x * (1 /
- * d)) with the unrounded d. Floats round to nearest even. What is quantized to INT8 is one row. */
+ * are only read, codes need their scales. FORMAT_Q8_0 rounds as llama.cpp does: d = max|x| / 127 as
+ * f16, q = roundf(x * (1 / d)) with the unrounded d. Floats round to nearest even. */
 int format_from_f32(enum format f, const float *x, int64_t n, void *ret, struct error *err);
+
+/* Codes of a row by the scales and zeros that it has (w->data is written): x / scale + zero rounded
+ * to the nearest, ties to even, and clamped: compressed-tensors' rule. x [cols] is finite. */
+void weight_row_from_f32(const struct weight *w, int64_t row, const float *x);
+/* Writes the scales of a row of codes (group_rows 1) by compressed-tensors' symmetric rule: max|x|
+ * over (2^bits - 1) / 2, that is 127.5 and 7.5, of FP8 448, of FP4 6; rounded to scale_format.
+ * TERNARY: by BitNet's, mean|x|. E_INPUT: a value is not finite, or too large for scale_format. */
+int weight_row_scales(const struct weight *w, int64_t row, const float *x, struct error *err);
 
 /* The paged key/value cache. Page p of layer l, P positions, lies at data + (p * n_layers + l) *
  * page_floats, page_floats = 2 P G S. Inside, keys and values lie as the table wants them: only its
@@ -148,7 +204,7 @@ enum { TOP_TOKENS = 64 }; /* as many can be asked for */
 struct device; /* the table's own state: threads, scratch; later a stream */
 
 struct kernels {
-    const char *numerics; /* part of an evaluation's identity: "cpu-ref-1", "cpu-avx2-2" */
+    const char *numerics; /* part of an evaluation's identity: "cpu-ref-2", "cpu-avx2-3" */
     struct device *dev;
 
     /* Memory. NULL when it does not fit; 64-byte aligned; not zeroed. */
@@ -159,7 +215,8 @@ struct kernels {
 
     /* Puts a weight into the layout that `linear` and `logprobs` want, in memory of the device's;
      * both ask for it. `w->data` is then read by `embed` only: if there is none, it may go.
-     * E_UNSUPPORTED: a shape that cannot be computed with. E_MEMORY. */
+     * E_UNSUPPORTED: a shape or a combination that cannot be computed with. E_INPUT: a code that is
+     * no number (FP8). E_MEMORY. */
     int (*weight_pack)(struct device *dev, struct weight *w, struct error *err);
     void (*weight_free)(struct device *dev, struct weight *w);
     /* Bytes that weight_pack takes; 0: none, and `data` is read by all. */

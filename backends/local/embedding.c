@@ -6,7 +6,7 @@ int embedding_open(const struct model *m, int T, struct embedding *ret, struct e
 {
     const struct mapping *in = model_file_of(m, &m->embed);
     struct embedding e = {.file = {.fd = -1}};
-    if (in) {
+    if (in && !format_info[m->embed.format].codes) { /* whose rows need their scales */
         int r = mapping_reopen(in, &e.file, err);
         if (r < 0)
             return r;

@@ -25,8 +25,8 @@ static const struct {
 } tensor_types[] = {
     [0] = {"F32", FORMAT_F32},      [1] = {"F16", FORMAT_F16},     [2] = {"Q4_0", FORMAT_Q4_0},
     [3] = {"Q4_1", FORMAT_Q4_1},    [6] = {"Q5_0", FORMAT_Q5_0},   [7] = {"Q5_1", FORMAT_Q5_1},
-    [8] = {"Q8_0", FORMAT_Q8_0},    [9] = {"Q8_1", FORMAT_COUNT},  [10] = {"Q2_K", FORMAT_COUNT},
-    [11] = {"Q3_K", FORMAT_COUNT},  [12] = {"Q4_K", FORMAT_Q4_K},  [13] = {"Q5_K", FORMAT_Q5_K},
+    [8] = {"Q8_0", FORMAT_Q8_0},    [9] = {"Q8_1", FORMAT_COUNT},  [10] = {"Q2_K", FORMAT_Q2_K},
+    [11] = {"Q3_K", FORMAT_Q3_K},   [12] = {"Q4_K", FORMAT_Q4_K},  [13] = {"Q5_K", FORMAT_Q5_K},
     [14] = {"Q6_K", FORMAT_Q6_K},   [15] = {"Q8_K", FORMAT_COUNT}, [24] = {"I8", FORMAT_COUNT},
     [25] = {"I16", FORMAT_COUNT},   [26] = {"I32", FORMAT_COUNT},  [27] = {"I64", FORMAT_COUNT},
     [28] = {"F64", FORMAT_COUNT},   [30] = {"BF16", FORMAT_BF16},  [34] = {"TQ1_0", FORMAT_COUNT},

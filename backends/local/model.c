@@ -325,7 +325,23 @@ static void quantize_row(void *arg, size_t row, int thread)
     float *x = j->scratch + (size_t)thread * (size_t)j->from->cols;
     char *to = (char *)(uintptr_t)j->to->data + row * format_row_bytes(j->to->format, j->to->cols);
     weight_row_to_f32(j->from, (int64_t)row, x);
-    format_from_f32(j->to->format, x, j->from->cols, to, NULL);
+    if (!format_info[j->to->format].codes)
+        format_from_f32(j->to->format, x, j->from->cols, to, NULL);
+    else if (weight_row_scales(j->to, (int64_t)row, x, NULL) == 0)
+        weight_row_from_f32(j->to, (int64_t)row, x);
+}
+
+/* What quant= makes of a matrix, without its memory. */
+static struct weight quantized_shape(const struct quantization *quant, int64_t rows, int64_t cols)
+{
+    int group = quant->group && quant->group < cols ? quant->group : (int)cols;
+    return (struct weight){.format = quant->format,
+                           .rows = rows,
+                           .cols = cols,
+                           .scale_format = FORMAT_F16,
+                           .scale = 1,
+                           .group = group,
+                           .group_rows = 1};
 }
 
 static size_t row_bytes(const struct weight *w)
@@ -336,12 +352,15 @@ static size_t row_bytes(const struct weight *w)
 /* Replaces the weight by a quantized one that the model owns. */
 static int quantize(struct load *l, struct weight *w)
 {
-    struct weight q = {.format = l->quant.format, .rows = w->rows, .cols = w->cols};
-    q.data = owned_new(&l->m->owned, (size_t)w->rows, format_row_bytes(q.format, q.cols));
-    if (!q.data)
+    struct weight q = quantized_shape(&l->quant, w->rows, w->cols);
+    size_t codes = (row_bytes(&q) + 63) / 64 * 64; /* the scales stand behind them */
+    char *data = owned_new(&l->m->owned, codes + weight_bytes(&q), 1);
+    if (!data)
         return error_set(l->err, E_MEMORY,
                          "out of memory: quantizing the model \"%s\" needs %zu MiB more",
-                         l->c->path, row_bytes(&q) >> 20);
+                         l->c->path, weight_bytes(&q) >> 20);
+    q.data = data;
+    q.scales = data + codes;
     struct quantize_job job = {
         w, &q, mem_alloc((size_t)pool_size(l->pool) * (size_t)w->cols, sizeof(float))};
     pool_run(l->pool, (size_t)w->rows, quantize_row, &job);
@@ -358,13 +377,14 @@ static int foresee_quantized(struct load *l)
     size_t bytes = 0, available = limits_memory("");
     for (size_t i = 0; l->quant.format != FORMAT_COUNT && i < l->c->tensors.n; i++) {
         const struct tensor *t = &l->c->tensors.items[i];
-        size_t row = t->n_dims == 2 ? format_row_bytes(l->quant.format, t->shape[1]) : 0;
+        struct weight q = t->n_dims == 2 ? quantized_shape(&l->quant, t->shape[0], t->shape[1])
+                                         : (struct weight){.format = l->quant.format};
         bool of_words = str_eqz(t->name, pick(l, l->family->embed)) ||
                         str_eqz(t->name, pick(l, l->family->head));
         if (l->quant.layers_only && of_words)
             continue;
         if (t->format != l->quant.format && t->format != FORMAT_COUNT)
-            bytes += (size_t)t->shape[0] * row;
+            bytes += weight_bytes(&q);
     }
     if (bytes <= available)
         return 0;
@@ -382,17 +402,19 @@ static int read_matrix(struct load *l, const struct tensor *t, int64_t rows, int
     if (r < 0)
         return r;
     enum format f = l->quant.layers_only && !l->in_layer ? FORMAT_COUNT : l->quant.format;
-    if (f != FORMAT_COUNT && l->quant.layers_only && cols % format_info[f].block != 0)
+    if (f != FORMAT_COUNT && l->quant.group && cols % l->quant.group != 0)
         return error_set(l->err, E_INPUT,
                          "cannot quantize tensor \"%.*s\" of the model \"%s\": its %lld columns "
                          "are not a multiple of %d; choose another group_size, or quant=none",
-                         STR_ARG(t->name), l->c->path, (long long)cols, format_info[f].block);
-    bool quantizes = f != FORMAT_COUNT && f != t->format && cols % format_info[f].block == 0;
+                         STR_ARG(t->name), l->c->path, (long long)cols, l->quant.group);
+    bool quantizes = f != FORMAT_COUNT && f != t->format && format_row_bytes(f, cols) > 0;
     r = quantizes ? quantize(l, ret) : 0;
-    ret->x_int8 = l->quant.int8_activations && l->in_layer && format_info[ret->format].takes_int8;
-    l->n_int8 += ret->x_int8;
+    if (l->quant.int8_activations && l->in_layer && format_info[ret->format].takes_int8) {
+        ret->x.kind = X_INT8;
+        l->n_int8++;
+    }
     l->m->n_params += rows * cols;
-    l->m->weight_bytes += row_bytes(ret);
+    l->m->weight_bytes += weight_bytes(ret);
     return r;
 }
 
@@ -550,7 +572,7 @@ static void add_change(const struct model *m, const struct weight *w, const stru
                        struct change *c)
 {
     size_t packed = k->packed_bytes(k->dev, w);
-    size_t rows = row_bytes(w);
+    size_t rows = weight_bytes(w);
     bool owned = owned_has(&m->owned, w->data), kept = w->data == m->embed.data;
     c->more += packed ? packed : owned ? 0 : rows;
     c->less += packed && owned && !kept ? rows : 0;

@@ -40,6 +40,7 @@ struct model {
  * stays as it is; with layers_only it is an error. */
 struct quantization {
     enum format format;    /* FORMAT_COUNT: as the file stores them */
+    int group;             /* of codes: columns that share a scale; 0: the whole row */
     bool layers_only;      /* embedding and head keep the file's format */
     bool int8_activations; /* the layers' matrices multiply activations quantized to INT8, per token
                             */

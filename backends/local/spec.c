@@ -89,17 +89,17 @@ static int set_key(struct arena *a, const struct key *key, struct str value, con
     return 0;
 }
 
-/* What quant= makes of the weights, by group_size. */
+/* What quant= makes of the weights. */
 static const struct quant {
     const char *name;
-    enum format format[4]; /* none given, 32, 64, 128; FORMAT_COUNT: not to be had */
+    enum format format;
+    bool groups; /* group_size may be given; */
+    int group;   /* if it is not: 0: the whole row */
     bool layers_only, int8_activations;
 } quants[] = {
-    {"none", {FORMAT_COUNT, FORMAT_COUNT, FORMAT_COUNT, FORMAT_COUNT}, false, false},
-    {"q8_0", {FORMAT_Q8_0, FORMAT_COUNT, FORMAT_COUNT, FORMAT_COUNT}, false, false},
-    {"w8a8-int", {FORMAT_INT8, FORMAT_COUNT, FORMAT_COUNT, FORMAT_COUNT}, true, true},
-    {"w8a16", {FORMAT_INT8, FORMAT_INT8_G32, FORMAT_INT8_G64, FORMAT_INT8_G128}, true, false},
-    {"w4a16", {FORMAT_INT4_G128, FORMAT_INT4_G32, FORMAT_INT4_G64, FORMAT_INT4_G128}, true, false},
+    {"none", FORMAT_COUNT, false, 0, false, false},  {"q8_0", FORMAT_Q8_0, false, 0, false, false},
+    {"w8a8-int", FORMAT_INT8, false, 0, true, true}, {"w8a16", FORMAT_INT8, true, 0, true, false},
+    {"w4a16", FORMAT_INT4, true, 128, true, false},
 };
 enum { N_QUANTS = sizeof quants / sizeof *quants };
 
@@ -118,21 +118,22 @@ static int set_quant(struct arena *a, const char *text, struct spec *s, struct e
 {
     const char *name = s->quant_text ? s->quant_text : "none";
     const struct quant *q = NULL;
-    int g = s->group_size, by = g == 32 ? 1 : g == 64 ? 2 : g == 128 ? 3 : 0;
+    int g = s->group_size;
     for (int i = 0; i < N_QUANTS; i++)
         if (strcmp(name, quants[i].name) == 0)
             q = &quants[i];
     if (!q)
         return unknown_quant(name, text, err);
-    if (g && (by == 0 || q->format[by] == FORMAT_COUNT))
+    if (g && (!q->groups || (g != 32 && g != 64 && g != 128)))
         return error_set(
             err, E_USAGE,
             "model \"%s\": group_size takes 32, 64 or 128, beside quant=w8a16 or w4a16", text);
     if (s->act && strcmp(s->act, "int8") != 0)
         return error_set(err, E_USAGE, "model \"%s\": act takes int8, not \"%s\"", text, s->act);
-    s->quant = (struct quantization){q->format[by], q->layers_only, q->int8_activations || s->act};
-    bool int4 = q->format[0] == FORMAT_INT4_G128, more = s->act && !q->int8_activations;
-    s->quant_name = g || int4 ? arena_printf(a, "%s-g%d", name, g ? g : 128) : name;
+    g = g ? g : q->group;
+    s->quant = (struct quantization){q->format, g, q->layers_only, q->int8_activations || s->act};
+    bool more = s->act && !q->int8_activations;
+    s->quant_name = g ? arena_printf(a, "%s-g%d", name, g) : name;
     if (more) /* of weights as they are stored only the activations are to be named */
         s->quant_name = s->quant_text ? arena_printf(a, "%s-act-int8", s->quant_name) : "act-int8";
     return 0;

@@ -17,7 +17,7 @@ struct cost {
 static void add_weight(const struct weight *w, double *flops, double *bytes)
 {
     *flops += 2.0 * (double)w->rows * (double)w->cols;
-    *bytes += (double)w->rows * (double)format_row_bytes(w->format, w->cols);
+    *bytes += (double)weight_bytes(w);
 }
 
 static struct cost cost_of(const struct model *m)

@@ -79,7 +79,7 @@ int tensor_check(const struct checkpoint *c, const struct tensor *t, int n_dims,
     if (t->format == FORMAT_COUNT) {
         struct buf known = {0};
         for (int f = 0; f < FORMAT_COUNT; f++)
-            if (!format_info[f].only_made)
+            if (!format_info[f].codes)
                 buf_printf(&known, "%s%s", known.n ? ", " : "", format_info[f].name);
         error_set(err, E_UNSUPPORTED,
                   "cannot run the model \"%s\": tensor \"%.*s\" is stored as %s, which is not "

@@ -1,19 +1,16 @@
-/* int8.h: activations of 8 bits, and the weights' layout for them. Private to kernels/cpu/.
+/* int8.h: activations of 8 bits met by whole numbers. Private to kernels/cpu/.
  *
- * A weight with x_int8 set multiplies activations that are quantized per token as they come, by
- * compressed-tensors' symmetric INT8 rule (dynamic, strategy "token"):
+ * A weight with X_INT8 (kernels.h has the rule) whose format takes it (format_info) is multiplied
+ * so: with a token's codes q and scale, the weight's codes c, its scale d of a group of columns (of
+ * GGUF's blocks: of a run of 32), and what stands for zero there, z (8 of Q4_0), or is added, m (of
+ * Q4_1 and Q4_K),
  *
- *     scale = max|x| / 127.5, or 2^-23 where that is 0
- *     q     = x / scale, rounded to even, in -128 .. 127
- *
- * A token that has a NaN or an infinity answers NaN. With the codes c of a run of 32 k (INT8: of
- * the whole row), its scale d, and what the format takes off (8 of nibbles) or adds (m of Q4_1,
- * Q4_K),
- *
- *     y = (sum over runs, ascending, of fma(float(sum q (c - 8)), d, .), fma(float(sum q), m, .))
+ *     y = (sum over groups, ascending, of fma(float(sum q (c - z)), d, .), fma(float(sum q), m, .))
  *         * scale + bias
  *
- * where the sums of whole numbers are exact: the definition leaves no bit open. */
+ * where the sums of whole numbers are exact: the definition leaves no bit open. Other weights with
+ * X_INT8 (of another format, or so long a group that its sum would not fit 32 bits), and scales for
+ * parts of a token, multiply floats: kernels.h. */
 #ifndef ASSAY_KERNELS_CPU_INT8_H
 #define ASSAY_KERNELS_CPU_INT8_H
 
@@ -24,41 +21,23 @@
 
 enum { INT8_RUN = 32 };
 
-/* How a format's codes are multiplied. */
-enum int8_kind {
-    INT8_NONE,           /* not with activations of 8 bits */
-    INT8_ROW,            /* bytes, one scale a row */
-    INT8_BYTES,          /* bytes, a scale a run */
-    INT8_NIBBLES,        /* nibbles less 8 */
-    INT8_NIBBLES_OFFSET, /* nibbles, and an offset a run */
-};
-enum int8_kind int8_kind(enum format f);
+/* The weight is multiplied as said above. */
+bool int8_exact(const struct weight *w);
 
-static inline float int8_scale(float greatest)
+/* Of a token whose greatest value is `greatest`. */
+static inline float int8_scale(const struct weight *w, float greatest)
 {
-    float scale = greatest / 127.5f;
+    float scale = w->x.scale > 0 ? w->x.scale : greatest / 127.5f;
     return scale > 0 ? scale : FLT_EPSILON;
 }
-
-/* T rows of x as codes; sums of 32 of them. */
-struct int8_rows {
-    float *scales; /* [T] */
-    int32_t *sums; /* [T, K / 32] */
-    int16_t *wide; /* [T, K] for bytes, or NULL */
-    int8_t *bytes; /* [T, K] for nibbles, or NULL */
-};
-
-/* In the device's shared memory. */
-struct int8_rows int8_rows_new(struct device *dev, int T, int64_t K, enum int8_kind kind);
 
 /* Scale and offset of run `i` of a block, as floats. */
 void int8_run_scales(enum format f, const struct block_parts *b, int i, float *d, float *m);
 
-/* A panel: run after run, [W] f32 d, where the kind has offsets [W] f32 m, then the codes.
- *     bytes    [K/2][W][2]: two k of a column together
- *     nibbles  [4][W] words: byte j of word i has k = 8 i + j in its low nibble, 8 i + 4 + j in the
- *              high one */
-size_t int8_panel_bytes(enum format f, int64_t K, int W);
-int int8_pack(struct device *dev, struct weight *w, struct error *err);
+/* A run's codes in a panel (pack.h), of column c; `to` at column 0.
+ *     8 bits  [16][W][2]: two k of a column together
+ *     b bits  [b][W] words of 32 / b codes: byte j of word i has k = 32 / b * i + 4 n + j in its
+ *             bits b n */
+void int8_put_codes(uint8_t *to, size_t W, size_t c, const uint8_t *q, int bits);
 
 #endif

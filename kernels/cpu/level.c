@@ -3,7 +3,7 @@
 
 void LEVEL(kernels)(struct kernels *k)
 {
-    k->numerics = SIMD_BITS == 512 ? "cpu-avx512-1" : "cpu-avx2-2";
+    k->numerics = SIMD_BITS == 512 ? "cpu-avx512-2" : "cpu-avx2-3";
     LEVEL(attention_kernels)(k);
     LEVEL(linear_kernels)(k);
     LEVEL(rows_kernels)(k);

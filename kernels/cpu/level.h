@@ -11,7 +11,7 @@ void LEVEL(kernels)(struct kernels *k); /* level.c: all of them, and the numeric
 void LEVEL(attention_kernels)(struct kernels *k);
 /* linear.c: linear, logprobs, and the width of the panels */
 void LEVEL(linear_kernels)(struct kernels *k);
-/* int8.c: linear with a weight whose x_int8 is set */
+/* int8.c: linear with a weight that is int8_exact(), T > 0 */
 void LEVEL(int8_linear)(struct device *dev, float *y, const float *x, const struct weight *w,
                         const float *bias, int T);
 /* rows.c: add_rmsnorm, rope, silu_mul, add, round_to */

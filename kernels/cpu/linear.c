@@ -22,8 +22,9 @@
  *
  * The floor is 2 multiply-adds a cycle, and for one row w read once: `test_kernels
  * --bench=linear`. */
+#include "kernels/cpu/int8.h"
 #include "kernels/cpu/level.h"
-#include "kernels/cpu/pack.h"
+#include "kernels/cpu/panel.h"
 #include "kernels/cpu/top.h"
 
 enum {
@@ -34,6 +35,7 @@ enum {
 };
 
 struct tile {
+    struct panel panel;
     const uint8_t *w; /* the first panel */
     size_t w_bytes;   /* to the next one */
     size_t k, K;      /* the piece: k .. k+K-1 of the panel */
@@ -47,47 +49,6 @@ struct tile {
 
 /* Everything below is written for M rows of x and P panels, both constants once it is inlined into
  * an instance. M = 0 unpacks: the floats of the piece go to y[K, W] instead of into sums. */
-
-/* ---- One vector of weights ---- */
-
-/* A run's scale and offset of VL columns. */
-struct scales {
-    vf d, o;
-};
-
-/* `head` and `scales` at the panel's column 0, c the vector's first column, half: of the run's k.
- */
-INLINE struct scales load_scales(const enum format f, const uint8_t *head, const uint8_t *scales,
-                                 const int c, const int half)
-{
-    switch (f) {
-    case FORMAT_Q4_0: {
-        vf d = vload_f16(scales + 2 * c);
-        return (struct scales){d, vmul(d, vset(-8))};
-    }
-    case FORMAT_Q4_1:
-    case FORMAT_Q5_1:
-        return (struct scales){vload_f16(scales + 2 * c), vload_f16(scales + 2 * (W + c))};
-    case FORMAT_Q4_K:
-    case FORMAT_Q5_K: {
-        vf d = vmul(vload_f16(head + 2 * c), vfloat(vload_u8(scales + c)));
-        vf m = vmul(vload_f16(head + 2 * (W + c)), vfloat(vload_u8(scales + W + c)));
-        return (struct scales){d, vsub(vset(-0.0f), m)};
-    }
-    case FORMAT_Q6_K:
-        return (struct scales){
-            vmul(vload_f16(head + 2 * c), vfloat(vload_i8(scales + half * W + c))), vzero()};
-    default:
-        return (struct scales){vload_f16(scales + 2 * c), vzero()};
-    }
-}
-
-INLINE vf scaled(const enum format f, vi code, struct scales s)
-{
-    bool offset = f == FORMAT_Q4_0 || f == FORMAT_Q4_1 || f == FORMAT_Q5_1 || f == FORMAT_Q4_K ||
-                  f == FORMAT_Q5_K;
-    return offset ? vfma(vfloat(code), s.d, s.o) : vmul(vfloat(code), s.d);
-}
 
 /* ---- The sums of a tile ---- */
 
@@ -215,106 +176,114 @@ INLINE void multiply_bf16(const int M, const int P, const struct tile *a, vf *su
     }
 }
 
-/* ---- Panels of blocks ---- */
+/* ---- Panels of runs ---- */
 
-/* The runs of a panel, from its first on. */
-struct run {
-    const uint8_t *head, *scales, *codes;
-};
-
-INLINE struct run run_at(const enum format f, const uint8_t *panel, size_t run)
+INLINE void load_all_scales(const int f, const int P, const struct tile *a, const struct from *from,
+                            const struct walk *at, const int half, struct scales *s)
 {
-    const bool k = f == FORMAT_Q4_K || f == FORMAT_Q5_K, six = f == FORMAT_Q6_K;
-    const bool nibbles = f == FORMAT_Q4_0 || f == FORMAT_Q4_1 || f == FORMAT_Q4_K;
-    const size_t head = k ? 4 : six ? 2 : 0, runs = k || six ? 8 : 1;
-    const size_t scales = f == FORMAT_Q4_1 || f == FORMAT_Q5_1 ? 4 : 2, codes = nibbles ? 16 : 32;
-    struct run r;
-    r.head = panel + W * (run / runs * (head + runs * (scales + codes)));
-    r.scales = r.head + W * (head + run % runs * (scales + codes));
-    r.codes = r.scales + W * scales;
-    return r;
+    UNROLL for (int v = 0; v < 2 * P; v++)
+    {
+        const uint8_t *w = from->w[v / 2];
+        s[v] = load_scales(f, &a->panel, w + at->head, w + at->run, W, v % 2 * VL, half);
+    }
 }
 
-/* The 4 k of nibble j of a run whose first k is k. A nibble is a number of its own once the others
- * are masked off: 16^j times its code, which the scale makes up for; all of it exact. */
-INLINE void multiply_nibble(const enum format f, const int M, const int P, const struct tile *a,
-                            const struct from *from, const uint8_t *const *codes, struct scales *s,
-                            const int j, size_t k, vf *sums)
+/* The k of a run that plane_code() has at j. */
+INLINE void multiply_plane(const int f, const int M, const int P, const struct tile *a,
+                           const struct from *from, size_t codes, struct scales *s, const int j,
+                           size_t k, vf *sums)
 {
-    const vi mask = vset_i(15 << 4 * (j % 7)); /* the last are shifted down */
-    UNROLL for (int i = 0; i < 4; i++)
+    const int low = low_bits(f);
+    UNROLL for (int i = 0; i < low; i++)
     {
         vf w[2 * PANELS];
         UNROLL for (int v = 0; v < 2 * P; v++)
         {
-            vi word = vload_i(codes[v / 2] + (i * W + v % 2 * VL) * 4);
-            if (j == 7)
-                word = vshift_right(word, 28);
-            w[v] = scaled(f, vand_i(word, mask), s[v]);
+            w[v] =
+                scaled(f, plane_code(f, from->w[v / 2] + codes + 4 * (v % 2 * VL), W, i, j), s[v]);
         }
-        multiply(M, P, from, a->y, k + (size_t)(4 * j + i), w, sums);
+        multiply(M, P, from, a->y, k + (size_t)(low * j + i), w, sums);
     }
     UNROLL for (int v = 0; v < 2 * P; v++)
     {
-        s[v].d = vmul(s[v].d, vset(j == 6 ? 0x1p24f : 0x1p-4f));
+        next_plane(f, j, &s[v]);
     }
 }
 
 /* Unrolled, one row is a quarter faster, and two are slower by half. */
-INLINE void multiply_nibbles(const enum format f, const int M, const int P, const struct tile *a,
-                             vf *sums)
+INLINE void multiply_planes(const int f, const int M, const int P, const struct tile *a, vf *sums)
 {
     const struct from from = rows_of(M, P, a);
-    for (size_t run = 0; run < a->K / 32; run++) {
+    const int n = 32 / low_bits(f);
+    const bool halves = run_halves(f, &a->panel);
+    struct walk at = walk_from(a->panel.shape, a->k, W);
+    for (size_t k = 0; k < a->K; k += RUN) {
         struct scales s[2 * PANELS];
-        const uint8_t *codes[PANELS];
-        UNROLL for (int v = 0; v < 2 * P; v++)
-        {
-            struct run r = run_at(f, from.w[v / 2], a->k / 32 + run);
-            s[v] = load_scales(f, r.head, r.scales, v % 2 * VL, 0);
-            codes[v / 2] = r.codes;
-        }
-        if (M <= 1) {
-            UNROLL for (int j = 0; j < 8; j++)
+        size_t codes = at.run + W * run_scales(f);
+        load_all_scales(f, P, a, &from, &at, 0, s);
+        if (M <= 1 && n == 8) {
+            UNROLL for (int j = 0; j < n; j++)
             {
-                multiply_nibble(f, M, P, a, &from, codes, s, j, run * 32, sums);
+                if (j == n / 2 && halves) {
+                    load_all_scales(f, P, a, &from, &at, 1, s);
+                    UNROLL for (int v = 0; v < 2 * P; v++)
+                    {
+                        half_plane(f, &s[v]);
+                    }
+                }
+                multiply_plane(f, M, P, a, &from, codes, s, j, k, sums);
             }
         } else {
-            for (int j = 0; j < 8; j++)
-                multiply_nibble(f, M, P, a, &from, codes, s, j, run * 32, sums);
+            for (int j = 0; j < n - 1; j++) {
+                if (j == n / 2 && halves) {
+                    load_all_scales(f, P, a, &from, &at, 1, s);
+                    UNROLL for (int v = 0; v < 2 * P; v++)
+                    {
+                        half_plane(f, &s[v]);
+                    }
+                }
+                multiply_plane(f, M, P, a, &from, codes, s, j, k, sums);
+            }
+            multiply_plane(f, M, P, a, &from, codes, s, n - 1, k, sums);
         }
+        walk_on(a->panel.shape, &at, W);
     }
 }
 
-INLINE void multiply_bytes(const enum format f, const int M, const int P, const struct tile *a,
-                           vf *sums)
+/* A vector of bytes, as floats; of FP8 times 2^-8. */
+INLINE vf byte_code(const int f, const uint8_t *p)
+{
+    return f == FORMAT_FP8 ? vload_fp8(p) : vfloat(vload_i8(p));
+}
+
+INLINE void multiply_bytes(const int f, const int M, const int P, const struct tile *a, vf *sums)
 {
     const struct from from = rows_of(M, P, a);
-    const int halves = f == FORMAT_Q6_K ? 2 : 1;
-    for (size_t run = 0; run < a->K / 32; run++)
+    const int halves = run_halves(f, &a->panel) ? 2 : 1;
+    struct walk at = walk_from(a->panel.shape, a->k, W);
+    for (size_t run = 0; run < a->K; run += RUN) {
         for (int half = 0; half < halves; half++) {
             struct scales s[2 * PANELS];
-            const uint8_t *codes[PANELS];
-            UNROLL for (int v = 0; v < 2 * P; v++)
-            {
-                struct run r = run_at(f, from.w[v / 2], a->k / 32 + run);
-                s[v] = load_scales(f, r.head, r.scales, v % 2 * VL, half);
-                codes[v / 2] = r.codes + half * 16 * W;
-            }
-            for (int k = 0; k < 32 / halves; k++) {
+            const int n = RUN / halves;
+            size_t codes = at.run + W * (run_scales(f) + (size_t)(half * n));
+            load_all_scales(f, P, a, &from, &at, half, s);
+            for (int k = 0; k < n; k++) {
                 vf w[2 * PANELS];
                 UNROLL for (int v = 0; v < 2 * P; v++)
                 {
-                    w[v] = scaled(f, vload_i8(codes[v / 2] + k * W + v % 2 * VL), s[v]);
+                    const uint8_t *p = from.w[v / 2] + codes + k * W + v % 2 * VL;
+                    w[v] = scaled(f, byte_code(f, p), s[v]);
                 }
-                multiply(M, P, &from, a->y, run * 32 + (size_t)(half * 16 + k), w, sums);
+                multiply(M, P, &from, a->y, run + (size_t)(half * n + k), w, sums);
             }
         }
+        walk_on(a->panel.shape, &at, W);
+    }
 }
 
 /* ---- Instances ---- */
 
-INLINE void tile(const enum format f, const int M, const int P, const struct tile *a)
+INLINE void tile(const int f, const int M, const int P, const struct tile *a)
 {
     vf sums[SUMS];
     if (M > 0)
@@ -322,18 +291,19 @@ INLINE void tile(const enum format f, const int M, const int P, const struct til
     switch (f) {
     case FORMAT_F32:
     case FORMAT_F16:
-        multiply_floats(f, M, P, a, sums);
+        multiply_floats((enum format)f, M, P, a, sums);
         break;
     case FORMAT_BF16:
         multiply_bf16(M, P, a, sums);
         break;
-    case FORMAT_Q4_0:
-    case FORMAT_Q4_1:
-    case FORMAT_Q4_K:
-        multiply_nibbles(f, M, P, a, sums);
+    case FORMAT_Q8_0:
+    case FORMAT_INT8:
+    case FORMAT_INT8_ZEROS:
+    case FORMAT_FP8:
+        multiply_bytes(f, M, P, a, sums);
         break;
     default:
-        multiply_bytes(f, M, P, a, sums);
+        multiply_planes(f, M, P, a, sums);
     }
     if (M > 0)
         tile_end(M, P, a, sums);
@@ -374,11 +344,22 @@ TILES(BF16, bf16, 4, 3, 2)
 TILES(Q8_0, q8_0, 3, 2, 2)
 TILES(Q4_0, q4_0, 2, 2, 2)
 TILES(Q4_1, q4_1, 2, 2, 2)
-TILES(Q5_0, q5_0, 3, 2, 2)
+TILES(Q5_0, q5_0, 2, 2, 2)
 TILES(Q5_1, q5_1, 2, 2, 2)
+TILES(Q2_K, q2_k, 2, 2, 2)
+TILES(Q3_K, q3_k, 2, 2, 2)
 TILES(Q4_K, q4_k, 2, 2, 2)
 TILES(Q5_K, q5_k, 2, 2, 2)
-TILES(Q6_K, q6_k, 3, 2, 2)
+TILES(Q6_K, q6_k, 2, 2, 2)
+TILES(INT8, int8, 3, 2, 2)
+TILES(INT8_ZEROS, int8_zeros, 2, 2, 2)
+TILES(INT4, int4, 2, 2, 2)
+TILES(INT4_ZEROS, int4_zeros, 2, 2, 2)
+TILES(INT3, int3, 2, 2, 2)
+TILES(INT2, int2, 2, 2, 2)
+TILES(FP8, fp8, 2, 2, 2)
+TILES(FP4, fp4, 2, 2, 2)
+TILES(TERNARY, ternary, 2, 2, 2)
 TILE(F32, f32, 4, 1)
 TILE(F32, f32, 5, 1)
 TILE(F32, f32, 6, 1)
@@ -398,26 +379,29 @@ static const struct {
     tile_function *few[FEW];  /* [M - 1] over one panel */
     tile_function *wide[FEW]; /* [M - 1] over several: */
     size_t panels[FEW];
-} formats[FORMAT_COUNT] = {
+} formats[TILE_FORMATS] = {
     [FORMAT_F32] = ROW(f32, 4, 3, 2),
     [FORMAT_F16] = ROW(f16, 4, 3, 2),
     [FORMAT_BF16] = ROW(bf16, 4, 3, 2),
     [FORMAT_Q8_0] = ROW(q8_0, 3, 2, 2),
     [FORMAT_Q4_0] = ROW(q4_0, 2, 2, 2),
     [FORMAT_Q4_1] = ROW(q4_1, 2, 2, 2),
-    [FORMAT_Q5_0] = ROW(q5_0, 3, 2, 2),
+    [FORMAT_Q5_0] = ROW(q5_0, 2, 2, 2),
     [FORMAT_Q5_1] = ROW(q5_1, 2, 2, 2),
+    [FORMAT_Q2_K] = ROW(q2_k, 2, 2, 2),
+    [FORMAT_Q3_K] = ROW(q3_k, 2, 2, 2),
     [FORMAT_Q4_K] = ROW(q4_k, 2, 2, 2),
     [FORMAT_Q5_K] = ROW(q5_k, 2, 2, 2),
-    [FORMAT_Q6_K] = ROW(q6_k, 3, 2, 2),
-    /* these have the panels of Q8_0 and Q4_0 */
-    [FORMAT_INT8] = ROW(q8_0, 3, 2, 2),
-    [FORMAT_INT8_G32] = ROW(q8_0, 3, 2, 2),
-    [FORMAT_INT8_G64] = ROW(q8_0, 3, 2, 2),
-    [FORMAT_INT8_G128] = ROW(q8_0, 3, 2, 2),
-    [FORMAT_INT4_G32] = ROW(q4_0, 2, 2, 2),
-    [FORMAT_INT4_G64] = ROW(q4_0, 2, 2, 2),
-    [FORMAT_INT4_G128] = ROW(q4_0, 2, 2, 2),
+    [FORMAT_Q6_K] = ROW(q6_k, 2, 2, 2),
+    [FORMAT_INT8] = ROW(int8, 3, 2, 2),
+    [FORMAT_INT8_ZEROS] = ROW(int8_zeros, 2, 2, 2),
+    [FORMAT_INT4] = ROW(int4, 2, 2, 2),
+    [FORMAT_INT4_ZEROS] = ROW(int4_zeros, 2, 2, 2),
+    [FORMAT_INT3] = ROW(int3, 2, 2, 2),
+    [FORMAT_INT2] = ROW(int2, 2, 2, 2),
+    [FORMAT_FP8] = ROW(fp8, 2, 2, 2),
+    [FORMAT_FP4] = ROW(fp4, 2, 2, 2),
+    [FORMAT_TERNARY] = ROW(ternary, 2, 2, 2),
 };
 
 static tile_function *const many[M_TILE] = {
@@ -432,7 +416,8 @@ static tile_function *const many[M_TILE] = {
 /* y[T, N] = x[T, K] * w[first .. first+N, K]^T + bias; `first` is a multiple of W. */
 struct product {
     const struct weight *w;
-    const float *x, *bias; /* bias: of the weight's row 0, or NULL */
+    struct panel_shape shape;
+    const float *x, *bias; /* x has the shape's K columns; bias: of the weight's row 0, or NULL */
     float *y;              /* rows ldy apart */
     size_t first, N, T, ldy;
 };
@@ -441,10 +426,10 @@ enum { WORK_FLOATS = KB * W };
 
 static struct tile first_tile(const struct product *p)
 {
-    size_t bytes = panel_bytes(p->w->format, p->w->cols, W);
-    return (struct tile){.w = (const uint8_t *)p->w->packed + p->first / W * bytes,
-                         .w_bytes = bytes,
-                         .ldx = (size_t)p->w->cols,
+    return (struct tile){.panel = {&p->shape, p->w->scale_format, p->w->scale},
+                         .w = (const uint8_t *)p->w->packed + p->first / W * p->shape.bytes,
+                         .w_bytes = p->shape.bytes,
+                         .ldx = p->shape.K,
                          .ldy = p->ldy,
                          .bias = p->bias ? p->bias + p->first : NULL};
 }
@@ -452,15 +437,16 @@ static struct tile first_tile(const struct product *p)
 static void product_few(const struct product *p)
 {
     struct tile t = first_tile(p);
-    size_t panels = formats[p->w->format].panels[p->T - 1];
-    t.K = (size_t)p->w->cols;
+    int f = tile_format(p->w);
+    size_t panels = formats[f].panels[p->T - 1];
+    t.K = p->shape.K;
     t.x = p->x;
     t.first = t.last = true;
     for (size_t n = 0; n < p->N; n += t.N) {
         bool wide = p->N - n > (panels - 1) * W;
         t.N = min_size(p->N - n, wide ? panels * W : W);
         t.y = p->y + n;
-        (wide ? formats[p->w->format].wide : formats[p->w->format].few)[p->T - 1](&t);
+        (wide ? formats[f].wide : formats[f].few)[p->T - 1](&t);
         t.w += t.w_bytes * (wide ? panels : 1);
         t.bias = t.bias ? t.bias + t.N : NULL;
     }
@@ -484,12 +470,12 @@ static void piece_rows(const struct product *p, struct tile *t, size_t k, size_t
 
 static void product_many(const struct product *p, float *work)
 {
-    size_t K = (size_t)p->w->cols, piece = (even_share(K, KB) + 31) / 32 * 32;
+    size_t K = p->shape.K, piece = (even_share(K, KB) + 31) / 32 * 32;
     bool floats = p->w->format == FORMAT_F32;
     for (size_t k = 0; k < K; k += piece) {
         struct tile t = first_tile(p);
         const uint8_t *panel = t.w;
-        size_t before = panel_bytes(p->w->format, (int64_t)k, W);
+        size_t before = panel_offset(&p->shape, k, W);
         t.K = min_size(K - k, piece);
         t.first = k == 0;
         t.last = k + t.K == K;
@@ -498,7 +484,7 @@ static void product_many(const struct product *p, float *work)
             t.k = k;
             if (!floats) {
                 t.y = work;
-                formats[p->w->format].unpack(&t);
+                formats[tile_format(p->w)].unpack(&t);
                 t.w = (const uint8_t *)work;
                 t.k = 0;
             }
@@ -519,6 +505,16 @@ static void product(const struct product *p, float *work)
 
 /* ---- linear ---- */
 
+/* x as the panels have their columns, in `work` if it must be laid out first. */
+static const float *laid_out(struct device *dev, const struct weight *w,
+                             const struct panel_shape *s, const float *x, int T, float *work)
+{
+    if (!s->moves)
+        return x;
+    panel_rows(dev, w, s, x, T, work);
+    return work;
+}
+
 struct linear {
     struct product p; /* of the whole; a part changes its corner and size */
     size_t T, t_part, n_part, t_parts;
@@ -535,7 +531,7 @@ static void linear_part(void *arg, size_t part, int thread)
     p.first = n;
     p.N = min_size((size_t)p.w->rows - n, l->n_part);
     p.T = min_size(l->T - t, l->t_part);
-    p.x += t * (size_t)p.w->cols;
+    p.x += t * p.shape.K;
     p.y += t * p.ldy + n;
     product(&p, (float *)(void *)(l->work + (size_t)thread * l->stride));
 }
@@ -544,7 +540,7 @@ static void linear_part(void *arg, size_t part, int thread)
 static size_t panels_a_part(const struct linear *l, size_t threads)
 {
     size_t panels = ((size_t)l->p.w->rows + W - 1) / W;
-    size_t step = l->T <= FEW ? formats[l->p.w->format].panels[l->T - 1] : 1;
+    size_t step = l->T <= FEW ? formats[tile_format(l->p.w)].panels[l->T - 1] : 1;
     size_t most = l->T <= FEW ? 64 : 8, ret = panels * l->t_parts / (6 * threads) / step * step;
     return ret < step ? step : min_size(ret, most);
 }
@@ -553,13 +549,23 @@ static void linear(struct device *dev, float *y, const float *x, const struct we
                    const float *bias, int T)
 {
     size_t N = (size_t)w->rows;
-    if (w->x_int8) {
+    if (T == 0)
+        return;
+    if (int8_exact(w)) {
         LEVEL(int8_linear)(dev, y, x, w, bias, T);
         return;
     }
-    if (T == 0)
-        return;
-    struct linear l = {.p = {.w = w, .x = x, .bias = bias, .y = y, .ldy = N}, .T = (size_t)T};
+    struct linear l = {.p = {.w = w, .bias = bias, .y = y, .ldy = N}, .T = (size_t)T};
+    l.p.shape = panel_shape_of(w, W);
+    bool quantizes = w->x.kind != X_F32;
+    size_t cols = quantizes ? l.T * (size_t)w->cols : 0,
+           moved = l.p.shape.moves ? l.T * l.p.shape.K : 0;
+    float *work = cols + moved ? device_shared(dev, (cols + moved) * sizeof *work) : NULL;
+    if (quantizes) {
+        quantize_rows(dev, w, x, T, work + moved);
+        x = work + moved;
+    }
+    l.p.x = laid_out(dev, w, &l.p.shape, x, T, work);
     l.work = device_scratch(dev, WORK_FLOATS * sizeof(float), &l.stride);
     l.t_part = even_share(l.T, TB);
     l.t_parts = (l.T + l.t_part - 1) / l.t_part;
@@ -582,7 +588,9 @@ struct block_sum {
 
 struct logprobs {
     const struct weight *head;
+    struct panel_shape shape;
     const struct asked *asked;
+    const float *x;           /* of the group's first row, laid out */
     size_t row, T, n_blocks;  /* the group: rows row .. row+T-1 */
     struct block_sum *blocks; /* [T, n_blocks] */
     float *wanted;            /* by target, of all rows */
@@ -640,7 +648,8 @@ static void logprobs_part(void *arg, size_t block, int thread)
     size_t first = block * VB, n = min_size((size_t)l->head->rows - first, VB);
     size_t padded = (n + VL - 1) / VL * VL;
     const struct product p = {.w = l->head,
-                              .x = l->asked->x + l->row * (size_t)l->head->cols,
+                              .shape = l->shape,
+                              .x = l->x,
                               .y = logits,
                               .first = first,
                               .N = n,
@@ -714,15 +723,19 @@ static void logprobs(struct device *dev, struct token_logprob *ret, struct top_t
 {
     size_t V = (size_t)head->rows, T = (size_t)a->T, n_blocks = (V + VB - 1) / VB;
     size_t group = T > 0 ? even_share(T, TB) : 0, threads = (size_t)pool_size(dev->pool);
-    size_t n_tops = a->k > 0 ? threads * group : 0;
+    size_t n_tops = a->k > 0 ? threads * group : 0, n_wanted = asked_before(a, T);
     struct logprobs l = {.head = head, .asked = a, .n_blocks = n_blocks};
+    l.shape = panel_shape_of(head, W);
+    size_t moved = l.shape.moves ? group * l.shape.K : 0;
     l.work = device_scratch(dev, (WORK_FLOATS + group * VB) * sizeof(float), &l.stride);
     l.blocks = device_shared(dev, group * n_blocks * sizeof *l.blocks + n_tops * sizeof *l.tops +
-                                      asked_before(a, T) * sizeof *l.wanted);
+                                      (n_wanted + moved) * sizeof *l.wanted);
     l.tops = (struct top *)(void *)(l.blocks + group * n_blocks);
     l.wanted = (float *)(void *)(l.tops + n_tops);
+    float *work = l.wanted + n_wanted;
     for (l.row = 0; l.row < T; l.row += group) {
         l.T = min_size(T - l.row, group);
+        l.x = laid_out(dev, head, &l.shape, a->x + l.row * (size_t)head->cols, (int)l.T, work);
         for (size_t i = 0; i < n_tops; i++)
             l.tops[i].n = 0;
         share(dev, l.T * V * (size_t)head->cols < SERIAL_PRODUCTS, n_blocks, logprobs_part, &l);

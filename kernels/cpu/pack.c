@@ -8,27 +8,140 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/format.h"
+#include "kernels/cpu/int8.h"
 
-const struct panel_format panel_format[FORMAT_COUNT] = {
-    [FORMAT_F32] = {1, 1, 0, 0, 4},         [FORMAT_F16] = {1, 1, 0, 0, 2},
-    [FORMAT_BF16] = {2, 1, 0, 0, 4},        [FORMAT_Q8_0] = {32, 1, 0, 2, 32},
-    [FORMAT_Q4_0] = {32, 1, 0, 2, 16},      [FORMAT_Q4_1] = {32, 1, 0, 4, 16},
-    [FORMAT_Q5_0] = {32, 1, 0, 2, 32},      [FORMAT_Q5_1] = {32, 1, 0, 4, 32},
-    [FORMAT_Q4_K] = {32, 8, 4, 2, 16},      [FORMAT_Q5_K] = {32, 8, 4, 2, 32},
-    [FORMAT_Q6_K] = {32, 8, 2, 2, 32},      [FORMAT_INT8] = {32, 1, 0, 2, 32},
-    [FORMAT_INT8_G32] = {32, 1, 0, 2, 32},  [FORMAT_INT8_G64] = {32, 2, 0, 2, 32},
-    [FORMAT_INT8_G128] = {32, 4, 0, 2, 32}, [FORMAT_INT4_G32] = {32, 1, 0, 2, 16},
-    [FORMAT_INT4_G64] = {32, 2, 0, 2, 16},  [FORMAT_INT4_G128] = {32, 4, 0, 2, 16},
+const struct planes planes[FORMAT_COUNT] = {
+    [FORMAT_Q8_0] = {8, 0, 0},  [FORMAT_Q4_0] = {4, 0, 8},    [FORMAT_Q4_1] = {4, 0, 0},
+    [FORMAT_Q5_0] = {4, 1, 16}, [FORMAT_Q5_1] = {4, 1, 0},    [FORMAT_Q2_K] = {2, 0, 0},
+    [FORMAT_Q3_K] = {2, 1, 4},  [FORMAT_Q4_K] = {4, 0, 0},    [FORMAT_Q5_K] = {4, 1, 0},
+    [FORMAT_Q6_K] = {4, 2, 32}, [FORMAT_INT8] = {8, 0, 0},    [FORMAT_INT4] = {4, 0, 0},
+    [FORMAT_INT3] = {2, 1, 0},  [FORMAT_INT2] = {2, 0, 0},    [FORMAT_FP8] = {8, 0, 0},
+    [FORMAT_FP4] = {4, 0, 0},   [FORMAT_TERNARY] = {2, 0, 0},
 };
 
-size_t panel_bytes(enum format f, int64_t K, int W)
+/* ---- Shapes ---- */
+
+static struct panel_shape shape_of_floats(const struct weight *w)
 {
-    const struct panel_format *p = &panel_format[f];
-    size_t runs = ((size_t)K + (size_t)p->run - 1) / (size_t)p->run;
-    size_t heads = runs / (size_t)p->runs * (size_t)p->head;
-    return (size_t)W * (heads + runs * (size_t)(p->scales + p->codes));
+    struct panel_shape s = {.run = 1, .head_runs = 1, .K = (size_t)w->cols};
+    s.codes = (size_t)format_info[w->format].block_bytes;
+    if (w->format == FORMAT_BF16) {
+        s.run = 2;
+        s.codes = 4;
+    }
+    return s;
 }
+
+static struct panel_shape shape_of_blocks(const struct weight *w)
+{
+    const struct block_format *b = &block_format[w->format];
+    bool super = format_info[w->format].block == BLOCK_VALUES;
+    size_t m = b->offset == OFFSET_NONE ? 0 : 2;
+    return (struct panel_shape){.run = RUN,
+                                .head_runs = super ? BLOCK_VALUES / RUN : 1,
+                                .head = super ? 2 + m : 0,
+                                .scales = super ? 2 : 2 + m,
+                                .K = (size_t)w->cols,
+                                .halves = b->group == 16};
+}
+
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+static struct panel_shape shape_of_codes(const struct weight *w)
+{
+    size_t cols = (size_t)w->cols, group = min_size((size_t)w->group, cols);
+    struct panel_shape s = {.run = RUN, .group = group};
+    s.zeros = w->zeros || w->format == FORMAT_INT2 || w->format == FORMAT_INT3;
+    s.halves = group <= RUN / 2 && group < cols;
+    s.padded = round_up(group, s.halves ? RUN / 2 : RUN);
+    size_t groups = (cols + group - 1) / group, last = cols - (groups - 1) * group;
+    s.K = round_up((groups - 1) * s.padded + last, RUN);
+    s.head_runs = s.halves ? 1 : s.padded / RUN;
+    s.head = format_row_bytes(w->scale_format, 1) + s.zeros;
+    s.head *= s.halves ? 2 : 1;
+    return s;
+}
+
+struct panel_shape panel_shape_of(const struct weight *w, int W)
+{
+    struct panel_shape s = block_format[w->format].take_apart ? shape_of_blocks(w)
+                           : format_info[w->format].codes     ? shape_of_codes(w)
+                                                              : shape_of_floats(w);
+    if (s.run == RUN)
+        s.codes = 4 * (size_t)(planes[w->format].low + planes[w->format].high);
+    s.moves = format_info[w->format].codes && (w->perm || s.K != (size_t)w->cols);
+    size_t last = round_up(s.K, s.run);
+    s.bytes = panel_offset(&s, last, (size_t)W);
+    return s;
+}
+
+/* ---- x ---- */
+
+void panel_row(const struct weight *w, const struct panel_shape *s, const float *x, float *ret)
+{
+    size_t cols = (size_t)w->cols;
+    for (size_t k = 0, c = 0; k < s->K;) {
+        size_t n = min_size(s->group, cols - c), end = min_size(k + s->padded, s->K);
+        if (w->perm)
+            for (size_t i = 0; i < n; i++)
+                ret[k + i] = x[w->perm[c + i]];
+        else
+            memcpy(ret + k, x + c, n * sizeof *x);
+        memset(ret + k + n, 0, (end - k - n) * sizeof *ret);
+        k = end;
+        c += n;
+    }
+}
+
+struct moving {
+    const struct weight *w;
+    const struct panel_shape *s;
+    const float *x;
+    float *to;
+};
+
+static void move_row(void *arg, size_t t, int thread)
+{
+    (void)thread;
+    const struct moving *m = arg;
+    panel_row(m->w, m->s, m->x + t * (size_t)m->w->cols, m->to + t * m->s->K);
+}
+
+void panel_rows(struct device *dev, const struct weight *w, const struct panel_shape *s,
+                const float *x, int T, float *ret)
+{
+    struct moving m = {w, s, x, ret};
+    share(dev, (size_t)T * s->K < SERIAL_FLOATS, (size_t)T, move_row, &m);
+}
+
+static void quantize_row(void *arg, size_t t, int thread)
+{
+    (void)thread;
+    const struct moving *m = arg;
+    size_t K = (size_t)m->w->cols;
+    quantized_token(m->w, m->x + t * K, m->to + t * K);
+}
+
+void quantize_rows(struct device *dev, const struct weight *w, const float *x, int T, float *ret)
+{
+    struct moving m = {.w = w, .x = x, .to = ret};
+    share(dev, (size_t)T * (size_t)w->cols < SERIAL_FLOATS, (size_t)T, quantize_row, &m);
+}
+
+/* ---- Panels ---- */
+
+struct packing {
+    const struct weight *w;
+    struct panel_shape s;
+    uint8_t *to;
+    size_t W;
+    bool int8; /* codes in the order of int8.h */
+    /* Writes the panel of W columns, of which the weight has the first n; the rest are zeros. */
+    void (*panel)(const struct packing *p, size_t panel, size_t n);
+};
 
 /* Sizes are 2 or 4 bytes and known where these are called: the copies become moves. */
 static inline void pack_column(uint8_t *to, const uint8_t *from, size_t size, size_t W, size_t K)
@@ -68,7 +181,7 @@ static void pack_floats(const struct packing *p, size_t panel, size_t columns)
 {
     size_t K = (size_t)p->w->cols, size = (size_t)format_info[p->w->format].block_bytes;
     const uint8_t *from = (const uint8_t *)p->w->data + panel * p->W * K * size;
-    uint8_t *to = p->to + panel * p->bytes;
+    uint8_t *to = p->to + panel * p->s.bytes;
     size_t words = p->w->format == FORMAT_F32                  ? 1
                    : p->w->format == FORMAT_BF16 && K % 2 == 0 ? 2
                                                                : 0; /* k a word of 4 bytes */
@@ -97,42 +210,58 @@ static void put_u16(uint8_t *p, uint16_t v)
     memcpy(p, &v, sizeof v);
 }
 
-static void pack_codes(uint8_t *to, size_t W, size_t c, const int8_t *q, int codes, int more)
+/* A run's codes, of which `bits` are to go into a plane of column c, those from bit `from` on. */
+static void put_plane(uint8_t *to, size_t W, size_t c, const uint8_t *q, int bits, int from)
 {
-    if (codes == 32) {
-        for (size_t k = 0; k < 32; k++)
-            to[k * W + c] = (uint8_t)q[k];
-        return;
-    }
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0, b = (size_t)bits; i < b; i++) {
         uint32_t word = 0;
-        for (size_t j = 0; j < 8; j++)
-            word |= (uint32_t)(q[4 * j + i] + more) << 4 * j;
+        for (size_t k = i; k < RUN; k += b)
+            word |= (q[k] >> from & ((1u << bits) - 1)) << k / b * b;
         memcpy(to + (i * W + c) * 4, &word, sizeof word);
     }
 }
 
-/* One block of the file: `to` is where its head begins in the panel. */
-static void pack_block(uint8_t *to, size_t W, size_t c, enum format f, const struct block_parts *b)
+static void put_codes(const struct packing *p, uint8_t *to, size_t c, const uint8_t *q)
 {
-    const struct panel_format *p = &panel_format[f];
-    if (p->head > 0)
+    const struct planes *b = &planes[p->w->format];
+    if (p->int8) {
+        int8_put_codes(to, p->W, c, q, b->low);
+    } else if (b->low == 8) {
+        for (size_t k = 0; k < RUN; k++)
+            to[k * p->W + c] = q[k];
+    } else {
+        put_plane(to, p->W, c, q, b->low, 0);
+        if (b->high)
+            put_plane(to + 4 * p->W * (size_t)b->low, p->W, c, q, b->high, b->low);
+    }
+}
+
+/* One block of the file: `to` is where its head begins in the panel. */
+static void pack_block(const struct packing *p, uint8_t *to, size_t c, const struct block_parts *b)
+{
+    enum block_offset offset = block_format[p->w->format].offset;
+    size_t W = p->W, runs = (size_t)format_info[p->w->format].block / RUN;
+    if (p->s.head > 0)
         put_u16(to + 2 * c, b->d);
-    if (p->head > 2)
+    if (p->s.head > 2)
         put_u16(to + 2 * (W + c), b->m);
-    to += W * (size_t)p->head;
-    for (int run = 0; run < p->runs; run++, to += W * (size_t)(p->scales + p->codes)) {
-        if (p->head == 0) {
+    to += W * p->s.head;
+    for (size_t run = 0; run < runs; run++, to += W * (p->s.scales + p->s.codes)) {
+        uint8_t q[RUN];
+        if (p->s.head == 0) {
             put_u16(to + 2 * c, b->d);
-            if (p->scales > 2)
+            if (p->s.scales > 2)
                 put_u16(to + 2 * (W + c), b->m);
+        } else if (p->s.halves) {
+            for (size_t half = 0; half < 2; half++)
+                to[half * W + c] = (uint8_t)(b->s[2 * run + half] | b->o[2 * run + half] << 4);
         } else {
-            bool offsets = block_format[f].offset == OFFSET_MINUS_MO;
-            to[c] = (uint8_t)b->s[offsets ? run : 2 * run];
-            to[W + c] = offsets ? b->o[run] : (uint8_t)b->s[2 * run + 1];
+            to[c] = (uint8_t)b->s[run];
+            to[W + c] = offset == OFFSET_NONE ? 0 : b->o[run];
         }
-        pack_codes(to + W * (size_t)p->scales, W, c, b->q + 32 * run, p->codes,
-                   p->head == 0 && p->scales == 2 ? 8 : 0);
+        for (size_t k = 0; k < RUN; k++)
+            q[k] = (uint8_t)(b->q[RUN * run + k] + planes[p->w->format].more);
+        put_codes(p, to + W * p->s.scales, c, q);
     }
 }
 
@@ -140,17 +269,65 @@ static void pack_blocks(const struct packing *p, size_t panel, size_t columns)
 {
     enum format f = p->w->format;
     const struct format_info *info = &format_info[f];
-    size_t row = format_row_bytes(f, p->w->cols), n = (size_t)(p->w->cols / info->block);
-    size_t block = panel_bytes(f, info->block, (int)p->W);
-    uint8_t *to = p->to + panel * p->bytes;
-    for (size_t i = 0; i < n; i++)
+    size_t row = format_row_bytes(f, p->w->cols), block = (size_t)info->block;
+    uint8_t *to = p->to + panel * p->s.bytes;
+    for (size_t k = 0; k < p->s.K; k += block)
         for (size_t c = 0; c < columns; c++) {
             struct block_parts parts = {0};
             block_format[f].take_apart((const uint8_t *)p->w->data + (panel * p->W + c) * row +
-                                           i * (size_t)info->block_bytes,
+                                           k / block * (size_t)info->block_bytes,
                                        &parts);
-            pack_block(to + i * block, p->W, c, f, &parts);
+            pack_block(p, to + panel_offset(&p->s, k, p->W), c, &parts);
         }
+}
+
+/* The codes of k .. k+n-1 of the panels, which lie in one group; returns the group, which may lie
+ * behind the last. */
+static size_t take_codes(const struct packing *p, int64_t row, size_t k, size_t n, uint8_t *ret)
+{
+    size_t cols = (size_t)p->w->cols, group = k / p->s.padded, in = k % p->s.padded;
+    size_t first = group * p->s.group + in, end = min_size((group + 1) * p->s.group, cols);
+    size_t there = first < end ? min_size(end - first, n) : 0;
+    bool behind = group >= (size_t)codes_groups(p->w);
+    if (there > 0)
+        codes_get(p->w, row, (int64_t)first, (int64_t)there, ret);
+    memset(ret + there, behind ? 0 : codes_zero(p->w, row, (int64_t)group), n - there);
+    return group;
+}
+
+/* The head of column c of a group, `half` of two that share it. */
+static void put_head(const struct packing *p, uint8_t *head, size_t c, int64_t row, size_t group,
+                     size_t half)
+{
+    const struct weight *w = p->w;
+    size_t size = format_row_bytes(w->scale_format, 1), n = p->s.halves ? 2 : 1;
+    size_t groups = (size_t)codes_groups(w);
+    bool behind = group >= groups;
+    size_t at = behind ? 0 : (size_t)(row / w->group_rows) * groups + group;
+    memcpy(head + (half * p->W + c) * size, (const uint8_t *)w->scales + at * size, size);
+    if (p->s.zeros)
+        head[n * p->W * size + half * p->W + c] = behind ? 0 : codes_zero(w, row, (int64_t)group);
+}
+
+static void pack_codes(const struct packing *p, size_t panel, size_t columns)
+{
+    size_t parts = p->s.halves ? 2 : 1, n = RUN / parts;
+    uint8_t *to = p->to + panel * p->s.bytes;
+    for (size_t k = 0; k < p->s.K; k += RUN) {
+        bool first = k / RUN % p->s.head_runs == 0;
+        uint8_t *head = to + panel_offset(&p->s, k, p->W);
+        uint8_t *codes = first ? head + p->W * p->s.head : head;
+        for (size_t c = 0; c < columns; c++) {
+            uint8_t q[RUN];
+            int64_t row = (int64_t)(panel * p->W + c);
+            for (size_t part = 0; part < parts; part++) {
+                size_t group = take_codes(p, row, k + part * n, n, q + part * n);
+                if (first)
+                    put_head(p, head, c, row, group, part);
+            }
+            put_codes(p, codes, c, q);
+        }
+    }
 }
 
 static void fill_panel(void *arg, size_t panel, int thread)
@@ -160,33 +337,30 @@ static void fill_panel(void *arg, size_t panel, int thread)
     size_t left = (size_t)p->w->rows - panel * p->W, columns = left < p->W ? left : p->W;
     bool odd = p->w->format == FORMAT_BF16 && p->w->cols % 2;
     if (columns < p->W || odd)
-        memset(p->to + panel * p->bytes, 0, p->bytes);
+        memset(p->to + panel * p->s.bytes, 0, p->s.bytes);
     p->panel(p, panel, columns);
-}
-
-int panels_fill(struct device *dev, struct weight *w, struct packing *p, struct error *err)
-{
-    w->packed = NULL;
-    p->w = w;
-    p->W = (size_t)dev->panel;
-    if (p->W == 0)
-        return 0;
-    size_t n = ((size_t)w->rows + p->W - 1) / p->W;
-    p->to = p->bytes <= SIZE_MAX / n ? memory_take(dev, n * p->bytes) : NULL;
-    if (!p->to)
-        return error_set(err, E_MEMORY,
-                         "out of memory: a %s weight of %lld rows and %lld columns needs %zu MiB",
-                         format_info[w->format].name, (long long)w->rows, (long long)w->cols,
-                         (n * p->bytes) >> 20);
-    pool_run(dev->pool, n, fill_panel, p);
-    w->packed = p->to;
-    return 0;
 }
 
 int panels_pack(struct device *dev, struct weight *w, struct error *err)
 {
-    bool blocks = block_format[w->format].take_apart != NULL;
-    struct packing p = {.bytes = panel_bytes(w->format, w->cols, dev->panel),
-                        .panel = blocks ? pack_blocks : pack_floats};
-    return panels_fill(dev, w, &p, err);
+    w->packed = NULL;
+    if (dev->panel == 0)
+        return 0;
+    struct packing p = {.w = w,
+                        .s = panel_shape_of(w, dev->panel),
+                        .W = (size_t)dev->panel,
+                        .int8 = int8_exact(w),
+                        .panel = block_format[w->format].take_apart ? pack_blocks
+                                 : format_info[w->format].codes     ? pack_codes
+                                                                    : pack_floats};
+    size_t n = ((size_t)w->rows + p.W - 1) / p.W;
+    p.to = p.s.bytes <= SIZE_MAX / n ? memory_take(dev, n * p.s.bytes) : NULL;
+    if (!p.to)
+        return error_set(err, E_MEMORY,
+                         "out of memory: a %s weight of %lld rows and %lld columns needs %zu MiB",
+                         format_info[w->format].name, (long long)w->rows, (long long)w->cols,
+                         (n * p.s.bytes) >> 20);
+    pool_run(dev->pool, n, fill_panel, &p);
+    w->packed = p.to;
+    return 0;
 }

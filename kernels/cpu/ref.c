@@ -80,30 +80,29 @@ static void linear_column(void *arg, size_t n, int thread)
         l->y[t * N + n] = (float)(dot(l->x + t * K, row, l->w->cols) + (l->bias ? l->bias[n] : 0));
 }
 
-/* ---- The same with x quantized per token to INT8 (int8.h) ---- */
+/* ---- The same with x quantized per token to INT8, in whole numbers (int8.h) ---- */
 
 static int quantized(float x, float scale)
 {
     return (int)fminf(fmaxf(rintf(x / scale), -128), 127);
 }
 
-static float token_scale(const float *x, int64_t n)
+static float token_scale(const struct weight *w, const float *x)
 {
     float greatest = 0;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < w->cols; i++) {
         if (!isfinite(x[i]))
             return NAN;
         greatest = fmaxf(greatest, fabsf(x[i]));
     }
-    return int8_scale(greatest);
+    return int8_scale(w, greatest);
 }
 
-/* Row n of w times one token. */
-static float int8_dot(const struct weight *w, size_t n, const float *x, float scale)
+/* Row n of w times one token, in blocks. */
+static float int8_blocks(const struct weight *w, size_t n, const float *x, float scale)
 {
     const struct format_info *info = &format_info[w->format];
     const uint8_t *p = (const uint8_t *)w->data + n * format_row_bytes(w->format, w->cols);
-    enum int8_kind kind = int8_kind(w->format);
     float y = 0, d, m;
     int32_t sum = 0, sum_of_x = 0;
     for (int64_t k = 0; k < w->cols; k += info->block, p += info->block_bytes) {
@@ -113,14 +112,31 @@ static float int8_dot(const struct weight *w, size_t n, const float *x, float sc
             int q = quantized(x[k + i], scale);
             sum += q * b.q[i];
             sum_of_x += q;
-            if (kind == INT8_ROW ? k + i + 1 < w->cols : i % INT8_RUN + 1 < INT8_RUN)
+            if ((i + 1) % INT8_RUN)
                 continue;
             int8_run_scales(w->format, &b, i / INT8_RUN, &d, &m);
             y = fmaf((float)sum, d, y);
-            if (kind == INT8_NIBBLES_OFFSET)
+            if (block_format[w->format].offset != OFFSET_NONE)
                 y = fmaf((float)sum_of_x, m, y);
             sum = sum_of_x = 0;
         }
+    }
+    return y * scale;
+}
+
+static float int8_codes(const struct weight *w, size_t n, const float *x, float scale)
+{
+    int64_t row = (int64_t)n;
+    float y = 0;
+    for (int64_t c = 0, g = 0; c < w->cols; g++) {
+        int32_t sum = 0, zero = (int32_t)code_value(w->format, codes_zero(w, row, g));
+        for (int64_t end = c + w->group; c < end && c < w->cols; c++) {
+            uint8_t code;
+            codes_get(w, row, c, 1, &code);
+            sum += quantized(x[w->perm ? w->perm[c] : c], scale) *
+                   ((int32_t)code_value(w->format, code) - zero);
+        }
+        y = fmaf((float)sum, codes_scale(w, row, g), y);
     }
     return y * scale;
 }
@@ -129,10 +145,14 @@ static void int8_column(void *arg, size_t n, int thread)
 {
     (void)thread;
     const struct linear *l = arg;
-    size_t K = (size_t)l->w->cols, N = (size_t)l->w->rows;
+    const struct weight *w = l->w;
+    size_t K = (size_t)w->cols, N = (size_t)w->rows;
     for (size_t t = 0; t < (size_t)l->T; t++) {
-        float scale = token_scale(l->x + t * K, l->w->cols);
-        float y = isnan(scale) ? scale : int8_dot(l->w, n, l->x + t * K, scale);
+        const float *x = l->x + t * K;
+        float scale = token_scale(w, x);
+        float y = isnan(scale)                   ? scale
+                  : format_info[w->format].codes ? int8_codes(w, n, x, scale)
+                                                 : int8_blocks(w, n, x, scale);
         l->y[t * N + n] = l->bias ? y + l->bias[n] : y;
     }
 }
@@ -143,9 +163,15 @@ static void linear(struct device *dev, float *y, const float *x, const struct we
     struct linear l = {y, x, w, bias, T, NULL, 0};
     if (T == 0)
         return;
-    if (w->x_int8) {
+    if (int8_exact(w)) {
         pool_run(dev->pool, (size_t)w->rows, int8_column, &l);
         return;
+    }
+    if (w->x.kind != X_F32) {
+        float *q = device_shared(dev, (size_t)T * (size_t)w->cols * sizeof *q);
+        for (size_t t = 0; t < (size_t)T; t++)
+            quantized_token(w, x + t * (size_t)w->cols, q + t * (size_t)w->cols);
+        l.x = q;
     }
     l.rows = device_scratch(dev, (size_t)w->cols * sizeof(float), &l.stride);
     pool_run(dev->pool, (size_t)w->rows, linear_column, &l);
@@ -317,7 +343,7 @@ static void logprobs(struct device *dev, struct token_logprob *ret, struct top_t
 
 void kernels_ref(struct kernels *k)
 {
-    k->numerics = "cpu-ref-1";
+    k->numerics = "cpu-ref-2";
     k->embed = embed;
     k->add_rmsnorm = add_rmsnorm;
     k->linear = linear;

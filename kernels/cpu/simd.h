@@ -196,6 +196,20 @@ INLINE vi vshift_right(vi a, const int bits) /* filled with zeros */
     return MM(srli_epi32)(a, SHIFT(bits));
 }
 
+INLINE vi vor_i(vi a, vi b)
+{
+#if SIMD_BITS == 512
+    return MM(or_si512)(a, b);
+#else
+    return MM(or_si256)(a, b);
+#endif
+}
+
+INLINE vi vshift_right_by(vi a, int bits) /* known only at run time */
+{
+    return MM(srl_epi32)(a, _mm_cvtsi32_si128(bits));
+}
+
 INLINE vf vfloat(vi a) /* the value */
 {
     return MM(cvtepi32_ps)(a);
@@ -254,6 +268,40 @@ INLINE vf vload_f16(const void *p)
     return MM(cvtph_ps)(_mm256_loadu_si256((const __m256i *)p));
 #else
     return MM(cvtph_ps)(_mm_loadu_si128((const __m128i *)p));
+#endif
+}
+
+INLINE vf vload_bf16(const void *p)
+{
+    return vf_of_bits(vshift_left(vload_u16(p), 16));
+}
+
+/* VL values of E4M3, times 2^-8: as half precisions that is what their bits say. Exact; the codes
+ * of NaN are not looked for. */
+INLINE vf vload_fp8(const void *p)
+{
+#if SIMD_BITS == 512
+    __m256i h = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+    h = _mm256_and_si256(_mm256_slli_epi16(h, 7), _mm256_set1_epi16((int16_t)0xbfff));
+    return MM(cvtph_ps)(h);
+#else
+    __m128i h = _mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i *)p));
+    h = _mm_and_si128(_mm_slli_epi16(h, 7), _mm_set1_epi16((int16_t)0xbfff));
+    return MM(cvtph_ps)(h);
+#endif
+}
+
+/* The values of E2M1 in the low nibbles; what stands above them does not matter. */
+INLINE vf vfp4(vi codes)
+{
+#if SIMD_BITS == 512
+    static const float values[16] = {0,     0.5f,  1,  1.5f,  2,  3,  4,  6,
+                                     -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
+    return MM(permutexvar_ps)(codes, vload(values));
+#else
+    const __m256 values = _mm256_setr_ps(0, 0.5f, 1, 1.5f, 2, 3, 4, 6);
+    vi sign = vand_i(vshift_left(codes, 28), vset_i(INT32_MIN));
+    return _mm256_xor_ps(_mm256_permutevar8x32_ps(values, codes), vf_of_bits(sign));
 #endif
 }
 

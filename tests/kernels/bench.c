@@ -84,19 +84,30 @@ static void run_linear(const struct kernels *k, const struct operands *o, int tu
         k->linear(k->dev, o->y, o->x, &o->weights[i], NULL, o->T);
 }
 
+/* Codes as the first of the variants has them: the most usual. */
+static struct weight usual_weight(enum format f, int N, int K)
+{
+    for (int i = 0; i < n_code_variants; i++)
+        if (code_variants[i].format == f)
+            return random_codes(&code_variants[i], N, K);
+    return random_weight(f, N, K);
+}
+
 /* One row multiplies many weights in a run, so that they outgrow the caches as a model's do. */
 static void bench_product(const struct bench *b, enum format f, bool int8, int T, int N, int K)
 {
     char name[64];
-    double bytes = (double)N * (double)format_row_bytes(f, K), flops = 2.0 * T * N * K;
+    struct weight file = usual_weight(f, N, K);
+    double bytes = (double)weight_bytes(&file), flops = 2.0 * T * N * K;
     struct operands o = {.n_weights = T > 1 ? 1 : 1 + (int)(1e8 / bytes), .T = T, .int8 = int8};
     snprintf(name, sizeof name, "%s_%s T=%d N=%d K=%d x%d", int8 ? "int8" : "linear",
              format_info[f].name, T, N, K, o.n_weights);
-    if (!strstr(name, b->pattern))
+    if (!strstr(name, b->pattern)) {
+        weight_drop(&file);
         return;
+    }
     o.weights = mem_alloc((size_t)o.n_weights, sizeof *o.weights);
-    struct weight file = random_weight(f, N, K);
-    file.x_int8 = int8;
+    file.x.kind = int8 ? X_INT8 : X_F32;
     for (int i = 0; i < o.n_weights; i++)
         o.weights[i] = packed(b, &file);
     o.x = aligned_floats(b, (size_t)T * (size_t)K);
@@ -118,8 +129,8 @@ static void bench_linear(const struct bench *b, enum format f, int T, int N, int
 /* Activations quantized to INT8, that too. */
 static void bench_int8(const struct bench *b)
 {
-    static const enum format formats[] = {FORMAT_INT8, FORMAT_Q8_0,      FORMAT_Q4_0,
-                                          FORMAT_Q4_1, FORMAT_INT4_G128, FORMAT_Q4_K};
+    static const enum format formats[] = {FORMAT_INT8, FORMAT_Q8_0, FORMAT_Q4_0,   FORMAT_Q4_1,
+                                          FORMAT_Q4_K, FORMAT_INT4, FORMAT_TERNARY};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         int D = 576 % format_info[formats[i]].block ? 512 : 576;
         bench_product(b, formats[i], true, 512, 1536, D);

@@ -53,18 +53,18 @@ void linear_invariance(const struct level *l, const float *y, const float *x,
     floats_free(other);
 }
 
-static void linear_shape(enum format f, int T, int N, int K, bool biased)
+/* The weight is given up. */
+static void linear_shape(struct weight w, const char *name, int T, bool biased)
 {
+    int N = (int)w.rows, K = (int)w.cols;
     float *x = random_floats((size_t)T * (size_t)K), *bias = random_floats((size_t)N);
-    struct weight w = random_weight(f, N, K);
     float *want = floats((size_t)T * (size_t)N), *got = floats((size_t)T * (size_t)N);
     const float *b = biased ? bias : NULL;
     double *bounds = linear_bounds(x, &w, b, T);
     ref->linear(ref->dev, want, x, &w, b, T);
     FOR_LEVELS(l)
     {
-        tool_shape("linear %s T=%d N=%d K=%d%s", format_info[f].name, T, N, K,
-                   biased ? " bias" : "");
+        tool_shape("linear %s T=%d N=%d K=%d%s", name, T, N, K, biased ? " bias" : "");
         struct weight own = packed(l, &w);
         l->k[1].linear(l->k[1].dev, got, x, &own, b, T);
         tool_close(want, got, (size_t)T * (size_t)N, bounds);
@@ -100,19 +100,33 @@ void linear(void)
                                  : sizeof supers / sizeof *supers;
         for (size_t i = 0; i < n; i++) {
             struct shape s = block == 1 ? any[i] : block == 32 ? blocks[i] : supers[i];
-            linear_shape((enum format)f, s.T, s.N, s.K, i & 1);
+            struct weight w = random_weight((enum format)f, s.N, s.K);
+            linear_shape(w, format_info[f].name, s.T, i & 1);
         }
     }
 }
 
+/* Codes with every kind of scales, zeros and order. */
+void linear_codes(void)
+{
+    static const struct shape {
+        int T, N, K;
+    } shapes[] = {{0, 3, 5},  {1, 1, 1},     {1, 5, 7},    {2, 3, 33},   {3, 37, 172},
+                  {5, 2, 64}, {7, 130, 257}, {4, 9, 1601}, {70, 35, 800}};
+    for (int i = 0; i < n_code_variants; i++)
+        for (size_t j = 0; j < sizeof shapes / sizeof *shapes; j++) {
+            struct weight w = random_codes(&code_variants[i], shapes[j].N, shapes[j].K);
+            linear_shape(w, code_variant_name(&code_variants[i]), shapes[j].T, j & 1);
+        }
+}
+
 /* A unit vector reads one weight out: every path multiplies exactly the reference's floats, for
  * every code of every format. */
-static void weights_exact(const struct level *l, enum format f, int T)
+static void weights_exact(const struct level *l, struct weight w, int T)
 {
-    enum { N = 66, K = 1024 };
-    static float rows[N][K], x[4][K], got[4][N];
-    struct weight w = random_weight(f, N, K);
-    weight_all_codes(&w);
+    enum { MOST_N = 66, MOST_K = 1024 };
+    static float rows[MOST_N][MOST_K], x[4 * MOST_K], got[4 * MOST_N];
+    int N = (int)w.rows, K = (int)w.cols;
     for (int n = 0; n < N; n++)
         weight_row_to_f32(&w, n, rows[n]);
     struct weight own = packed(l, &w);
@@ -120,14 +134,14 @@ static void weights_exact(const struct level *l, enum format f, int T)
     for (int k = 0; k < K; k++) {
         memset(x, 0, sizeof x);
         for (int t = 0; t < T; t++)
-            x[t][(k + 7 * t) % K] = 1;
-        fast->linear(fast->dev, got[0], x[0], &own, NULL, T);
+            x[t * K + (k + 7 * t) % K] = 1;
+        fast->linear(fast->dev, got, x, &own, NULL, T);
         for (int t = 0; t < T; t++)
             for (int n = 0; n < N; n++) {
                 float want = rows[n][(k + 7 * t) % K];
-                if (got[t][n] != want) {
+                if (got[t * N + n] != want) {
                     tool_fail("row %d, k=%d is %.9g, not %.9g", n, (k + 7 * t) % K,
-                              (double)got[t][n], (double)want);
+                              (double)got[t * N + n], (double)want);
                     k = K;
                     n = N;
                     t = T;
@@ -146,9 +160,46 @@ void weights(void)
             continue;
         for (int f = 0; f < FORMAT_COUNT; f++)
             for (int T = 1; T <= 4; T++) {
+                struct weight w = random_weight((enum format)f, f <= FORMAT_BF16 ? 66 : 34,
+                                                f <= FORMAT_BF16 ? 1024 : 512);
+                weight_all_codes(&w);
                 tool_shape("weights %s T=%d", format_info[f].name, T);
-                weights_exact(l, (enum format)f, T);
+                weights_exact(l, w, T);
             }
+        for (int i = 0; i < n_code_variants; i++) {
+            struct weight w = random_codes(&code_variants[i], 34, 512);
+            tool_shape("weights %s", code_variant_name(&code_variants[i]));
+            weights_exact(l, w, 1 + i % 4);
+        }
+    }
+}
+
+/* A packed weight takes what the file has of it, and a tenth more at most: memory is what a
+ * quantized model saves. */
+static void packed_size(const struct level *l, const struct weight *w, const char *name)
+{
+    size_t packed = l->k[0].packed_bytes(l->k[0].dev, w), file = weight_bytes(w);
+    tool_shape("packed bytes of %s%s", name, w->x.kind == X_INT8 ? " with int8 activations" : "");
+    if (packed > 0 && ((double)packed > 1.1 * (double)file || packed < file / 2))
+        tool_fail("%zu bytes, the file has %zu", packed, file);
+}
+
+void packed_sizes(void)
+{
+    FOR_LEVELS(l)
+    {
+        for (int f = 0; f < FORMAT_COUNT; f++) {
+            struct weight w = random_weight((enum format)f, 640, 1536);
+            packed_size(l, &w, format_info[f].name);
+            w.x.kind = X_INT8;
+            packed_size(l, &w, format_info[f].name);
+            weight_drop(&w);
+        }
+        for (int i = 0; i < 16; i++) { /* those that files have */
+            struct weight w = random_codes(&code_variants[i], 640, 1536);
+            packed_size(l, &w, code_variant_name(&code_variants[i]));
+            weight_drop(&w);
+        }
     }
 }
 

@@ -22,11 +22,26 @@ float *random_floats(size_t n);
 float *tame_floats(size_t n, float limit);
 void floats_free(float *x);
 
+/* Of codes: groups of 32 columns with scales in f16. */
 struct weight random_weight(enum format f, int64_t rows, int64_t cols);
+
+/* How codes can be scaled. */
+struct code_variant {
+    enum format format, scale_format;
+    int group, group_rows; /* 0: all */
+    bool zeros, perm;
+    float scale;
+};
+extern const struct code_variant code_variants[];
+extern const int n_code_variants;
+struct weight random_codes(const struct code_variant *v, int64_t rows, int64_t cols);
+/* "int4 g32x1 f16 zeros" */
+const char *code_variant_name(const struct code_variant *v);
+
 /* Fills the rows with finite codes of the format in a row, so that all occur, as far as they fit.
  */
 void weight_all_codes(struct weight *w);
-/* Every code the greatest, or the least, of a format with codes of 4 or 8 bits. */
+/* Every code the greatest, or the least, of a format that takes X_INT8. */
 void weight_extreme_codes(struct weight *w, bool greatest);
 void weight_drop(struct weight *w);
 

@@ -128,6 +128,16 @@ static void blocks_as_gguf(void)
     } cases[] = {
         {FORMAT_Q5_0, 0, -1, {0, 1, 17, 31}, {4.5f, -1, 0, 0.5f}},
         {FORMAT_Q5_1, 0, 2, {0, 1, 17, 31}, {9.75f, 12.25f, 2.75f, 2.75f}},
+        {FORMAT_Q2_K,
+         80,
+         82,
+         {0, 1, 33, 100, 127, 130, 200, 255},
+         {16.5f, 0, -1.25f, 10, 21, 0.75f, 4, 2.25f}},
+        {FORMAT_Q3_K,
+         108,
+         -1,
+         {0, 1, 33, 100, 127, 130, 200, 255},
+         {40.5f, -54, 22, 0, 36, -1, 12.5f, 21}},
         {FORMAT_Q4_K,
          0,
          2,
@@ -167,7 +177,92 @@ static void blocks_as_gguf(void)
     }
 }
 
-CHECK_MAIN({"halves_round_trip", halves_round_trip},
+/* Every code is its own value's; between two neighbours the nearer, the middle to the even one. */
+static void small_floats(void)
+{
+    EXPECT(fp8_to_f32(0x7e) == 448 && fp8_to_f32(1) == 0x1p-9f && fp8_to_f32(0x38) == 1);
+    EXPECT(fp8_to_f32(8) == 0x1p-6f && fp8_to_f32(0xc4) == -3 && isnan(fp8_to_f32(0xff)));
+    for (int c = 0; c < 0x7e; c++) {
+        float low = fp8_to_f32((uint8_t)c), high = fp8_to_f32((uint8_t)(c + 1));
+        float middle = (low + high) / 2;
+        EXPECT(high > low);
+        EXPECT_INT(fp8_from_f32(low), c);
+        EXPECT_INT(fp8_from_f32(middle), c + (c & 1));
+        EXPECT_INT(fp8_from_f32(nextafterf(middle, 0)), c);
+        EXPECT_INT(fp8_from_f32(-nextafterf(middle, 1e6f)), 0x80 + c + 1);
+    }
+    EXPECT_INT(fp8_from_f32(1e9f), 0x7e);
+    EXPECT_INT(fp8_from_f32(-INFINITY), 0xfe);
+    EXPECT(isnan(fp8_to_f32(fp8_from_f32(NAN))));
+    for (int c = 0; c < 7; c++) {
+        float low = fp4_to_f32((uint8_t)c), high = fp4_to_f32((uint8_t)(c + 1));
+        float middle = (low + high) / 2;
+        EXPECT_INT(fp4_from_f32(low), c);
+        EXPECT_INT(fp4_from_f32(middle), c + (c & 1));
+        EXPECT_INT(fp4_from_f32(nextafterf(middle, 0)), c);
+        EXPECT_INT(fp4_from_f32(-nextafterf(middle, 1e6f)), 8 + c + 1);
+    }
+    EXPECT_INT(fp4_from_f32(1e9f), 7);
+}
+
+/* Codes by hand: 5 columns, groups of 2, of which the last has one. */
+static void codes_by_hand(void)
+{
+    struct error e = {0};
+    uint8_t data[2 * 5] = {0}, zeros[2 * 3] = {8, 3, 8, 8, 8, 8};
+    float scales[2 * 3] = {0.5f, 2, 1, 1, 1, 1}, back[5];
+    const int32_t perm[5] = {4, 3, 2, 1, 0};
+    const float x[5] = {-7, 9, 30, -2.5f, 1.25f};
+    struct weight w = {.format = FORMAT_INT4,
+                       .rows = 2,
+                       .cols = 5,
+                       .data = data,
+                       .scales = scales,
+                       .scale_format = FORMAT_F32,
+                       .scale = 1,
+                       .zeros = zeros,
+                       .group = 2,
+                       .group_rows = 1,
+                       .perm = perm};
+    weight_row_from_f32(&w, 0, x);    /* columns 1.25, -2.5, then 30, 9, then -7 */
+    EXPECT_INT(data[0], 10 | 3 << 4); /* 2.5 to even */
+    EXPECT_INT(data[1], 15 | 8 << 4); /* clamped; 4.5 + 3 - 8 = -0.5 to even */
+    EXPECT_INT(data[2], 1);
+    weight_row_to_f32(&w, 0, back);
+    EXPECT(back[4] == 1 && back[3] == -2.5f && back[2] == 24 && back[1] == 10 && back[0] == -7);
+    EXPECT_INT(weight_bytes(&w), 2 * 3 + 6 * 4 + 6);
+
+    w = (struct weight){.format = FORMAT_INT3,
+                        .rows = 1,
+                        .cols = 5,
+                        .data = data,
+                        .scales = scales,
+                        .scale_format = FORMAT_F32,
+                        .scale = 1,
+                        .group = 5,
+                        .group_rows = 1};
+    const float three[5] = {3, -4, 0, 1, -1}; /* codes 7, 0, 4, 5, 3 of 3 bits in a row */
+    scales[0] = 1;
+    weight_row_from_f32(&w, 0, three);
+    EXPECT_INT(data[0] | data[1] << 8, 7 | 0 << 3 | 4 << 6 | 5 << 9 | 3 << 12);
+    weight_row_to_f32(&w, 0, back);
+    for (int i = 0; i < 5; i++)
+        EXPECT(back[i] == three[i]);
+
+    w.format = FORMAT_INT4;
+    EXPECT_OK(weight_row_scales(&w, 0, x, &e), &e);
+    EXPECT(scales[0] == 4);
+    w.format = FORMAT_TERNARY;
+    EXPECT_OK(weight_row_scales(&w, 0, three, &e), &e);
+    EXPECT_NEAR(scales[0], 1.8, 1e-6);
+    const float bad[5] = {0, 0, NAN, 0, 0}, great[5] = {1e9f};
+    EXPECT_ERROR(weight_row_scales(&w, 0, bad, &e), &e, E_INPUT, "not finite");
+    w.scale_format = FORMAT_F16;
+    EXPECT_ERROR(weight_row_scales(&w, 0, great, &e), &e, E_INPUT, "f16 holds 65504");
+}
+
+CHECK_MAIN({"small_floats", small_floats}, {"codes_by_hand", codes_by_hand},
+           {"halves_round_trip", halves_round_trip},
            {"halves_round_to_nearest_even", halves_round_to_nearest_even}, {"row_bytes", row_bytes},
            {"quantizers_as_llama_cpp", quantizers_as_llama_cpp},
            {"quantizers_at_the_edges", quantizers_at_the_edges}, {"blocks_as_gguf", blocks_as_gguf})

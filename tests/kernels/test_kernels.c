@@ -25,12 +25,12 @@ void emulated_kernels(struct kernels *k);
 /* ---- The operations as the checks call them ---- */
 
 struct level levels[N_LEVELS] = {
-    {.name = "ref", .numerics = "cpu-ref-1"},
-    {.name = "avx2", .numerics = "cpu-avx2-2", .features = CPU_AVX2},
-    {.name = "avx512", .numerics = "cpu-avx512-1", .features = CPU_AVX2 | CPU_AVX512},
+    {.name = "ref", .numerics = "cpu-ref-2"},
+    {.name = "avx2", .numerics = "cpu-avx2-3", .features = CPU_AVX2},
+    {.name = "avx512", .numerics = "cpu-avx512-2", .features = CPU_AVX2 | CPU_AVX512},
 #ifdef ASSAY_EMULATED
     {.name = "emulated",
-     .numerics = "cpu-avx512-1",
+     .numerics = "cpu-avx512-2",
      .features = CPU_AVX2,
      .emulated = emulated_kernels},
 #endif
@@ -101,6 +101,25 @@ static void memory_and_pack(void)
         EXPECT_ERROR(k->weight_pack(k->dev, &w, &e), &e, E_UNSUPPORTED, "multiples of 32");
         w = (struct weight){.format = FORMAT_F32, .rows = 0, .cols = 64, .data = ""};
         EXPECT_ERROR(k->weight_pack(k->dev, &w, &e), &e, E_UNSUPPORTED, "0 rows");
+        const int32_t perm[] = {0, 2};
+        const float scales[] = {1, 1};
+        struct weight codes = {.format = FORMAT_FP8,
+                               .rows = 2,
+                               .cols = 2,
+                               .data = "ab\x7f\xff",
+                               .scales = scales,
+                               .scale_format = FORMAT_F32,
+                               .scale = 1,
+                               .group = 2,
+                               .group_rows = 1};
+        EXPECT_ERROR(k->weight_pack(k->dev, &codes, &e), &e, E_INPUT,
+                     "2 of its 4 codes are no numbers");
+        codes.format = FORMAT_INT8;
+        codes.perm = perm;
+        EXPECT_ERROR(k->weight_pack(k->dev, &codes, &e), &e, E_INPUT,
+                     "column 1 is to multiply input 2");
+        codes.scales = NULL;
+        EXPECT_ERROR(k->weight_pack(k->dev, &codes, &e), &e, E_UNSUPPORTED, "it has no scales");
     }
 }
 
@@ -138,11 +157,14 @@ int main(int argc, char **argv)
         {"levels_differ", levels_differ},
         {"memory_and_pack", memory_and_pack},
         {"linear", linear},
+        {"linear_codes", linear_codes},
         {"weights", weights},
+        {"packed_sizes", packed_sizes},
         {"linear_not_finite", linear_not_finite},
         {"int8", int8},
         {"int8_extremes", int8_extremes},
-        {"int8_refused", int8_refused},
+        {"quantized_activations", quantized_activations},
+        {"activations_not_finite", activations_not_finite},
         {"add_rmsnorm", add_rmsnorm},
         {"rope_angles", rope_angles},
         {"rope", rope},
