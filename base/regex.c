@@ -1,5 +1,6 @@
 #include "base/regex.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -247,6 +248,64 @@ void regex_free(struct regex *r)
     free(r->pattern);
     free(r);
 }
+
+/* ---- constants ---- */
+
+enum { MAX_CONSTANTS = 512 }; /* a power of two */
+
+static struct {
+    pthread_rwlock_t lock;
+    struct constant {
+        const char *pattern; /* a copy */
+        unsigned flags;
+        struct regex *regex;
+    } slots[MAX_CONSTANTS];
+} constants = {.lock = PTHREAD_RWLOCK_INITIALIZER};
+
+/* Where the pattern stands, or the free place where it goes. */
+static struct constant *constant_slot(const char *pattern, unsigned flags)
+{
+    size_t h = flags;
+    for (const char *p = pattern; *p; p++)
+        h = (h ^ (unsigned char)*p) * 1099511628211u;
+    for (size_t i = 0; i < MAX_CONSTANTS; i++) {
+        struct constant *c = &constants.slots[(h + i) % MAX_CONSTANTS];
+        if (!c->pattern || (c->flags == flags && strcmp(c->pattern, pattern) == 0))
+            return c;
+    }
+    return NULL;
+}
+
+static int make_constant(const char *pattern, unsigned flags, const struct regex **ret,
+                         struct error *err)
+{
+    int r = 0;
+    pthread_rwlock_wrlock(&constants.lock);
+    struct constant *c = constant_slot(pattern, flags);
+    assert(c); /* not for patterns that data make */
+    if (!c->pattern && (r = regex_compile(str_of(pattern), flags, "a pattern of assay's own",
+                                          &c->regex, err)) == 0) {
+        c->pattern = mem_strdup(pattern);
+        c->flags = flags;
+    }
+    *ret = c->regex;
+    pthread_rwlock_unlock(&constants.lock);
+    return r;
+}
+
+int regex_constant(const char *pattern, unsigned flags, const struct regex **ret, struct error *err)
+{
+    pthread_rwlock_rdlock(&constants.lock);
+    const struct constant *c = constant_slot(pattern, flags);
+    const struct regex *found = c && c->pattern ? c->regex : NULL;
+    pthread_rwlock_unlock(&constants.lock);
+    if (!found)
+        return make_constant(pattern, flags, ret, err);
+    *ret = found;
+    return 0;
+}
+
+/* ---- matching ---- */
 
 int regex_groups(const struct regex *r)
 {

@@ -24,6 +24,12 @@ enum {
 int regex_compile(struct str pattern, unsigned flags, const char *where, struct regex **ret,
                   struct error *err);
 void regex_free(struct regex *r);
+
+/* A pattern of the program's own, of which there are not many: it is compiled where it is first
+ * used, by whichever thread, and kept for as long as the program runs. */
+int regex_constant(const char *pattern, unsigned flags, const struct regex **ret,
+                   struct error *err);
+
 int regex_groups(const struct regex *r); /* without group 0 */
 
 struct regex_match {

@@ -69,39 +69,58 @@ static bool contains(struct str s, struct str part)
 typedef bool accepts(struct str match);
 
 /* How many matches there are that `f` (NULL: anything) accepts, at most `most`. */
-static int count_matches(const struct check *c, struct str pattern, unsigned flags, struct str text,
-                         accepts *f, int64_t most, int64_t *ret)
+static int count_matches(const struct check *c, const struct regex *regex, accepts *f, int64_t most,
+                         int64_t *ret)
 {
-    struct regex *regex;
     struct regex_iter it = {0};
     struct regex_match m;
-    int r = regex_compile(pattern, flags, "an instruction's pattern", &regex, c->err);
+    int r = 0;
     *ret = 0;
-    if (r < 0)
-        return r;
-    while (*ret < most && (r = regex_next(regex, text, &it, &m, 1, c->err)) > 0)
-        *ret += !f || f(str_slice(text, m.start, m.end));
-    regex_free(regex);
+    while (*ret < most && (r = regex_next(regex, c->text, &it, &m, 1, c->err)) > 0)
+        *ret += !f || f(str_slice(c->text, m.start, m.end));
     return r < 0 ? r : 0;
 }
 
-static int count_all(const struct check *c, struct str pattern, unsigned flags, int64_t *ret)
+/* How often one of our own patterns matches as `f` accepts it. */
+static int count_accepted(const struct check *c, const char *pattern, accepts *f, int64_t *ret)
 {
-    return count_matches(c, pattern, flags, c->text, NULL, INT64_MAX, ret);
+    const struct regex *regex;
+    int r = regex_constant(pattern, 0, &regex, c->err);
+    return r < 0 ? r : count_matches(c, regex, f, INT64_MAX, ret);
 }
 
-/* 1 where the pattern is found. */
+static int count_all(const struct check *c, const char *pattern, unsigned flags, int64_t *ret)
+{
+    const struct regex *regex;
+    int r = regex_constant(pattern, flags, &regex, c->err);
+    return r < 0 ? r : count_matches(c, regex, NULL, INT64_MAX, ret);
+}
+
+/* How often a document's pattern matches, at most `most`. */
+static int count_own(const struct check *c, struct str pattern, unsigned flags, int64_t most,
+                     int64_t *ret)
+{
+    struct regex *regex;
+    int r = regex_compile(pattern, flags, "an instruction's pattern", &regex, c->err);
+    if (r < 0)
+        return r;
+    r = count_matches(c, regex, NULL, most, ret);
+    regex_free(regex);
+    return r;
+}
+
+/* 1 where the document's pattern is found. */
 static int finds(const struct check *c, struct str pattern, unsigned flags)
 {
     int64_t n;
-    int r = count_matches(c, pattern, flags, c->text, NULL, 1, &n);
+    int r = count_own(c, pattern, flags, 1, &n);
     return r < 0 ? r : n > 0;
 }
 
 /* The parts between the matches, as re.split gives them. */
-static int split(const struct check *c, struct str pattern, struct str **ret, size_t *n)
+static int split(const struct check *c, const char *pattern, struct str **ret, size_t *n)
 {
-    struct regex *regex;
+    const struct regex *regex;
     struct regex_iter it = {0};
     struct regex_match m;
     struct {
@@ -109,14 +128,13 @@ static int split(const struct check *c, struct str pattern, struct str **ret, si
         size_t n, cap;
     } parts = {0};
     size_t from = 0;
-    int r = regex_compile(pattern, 0, "an instruction's pattern", &regex, c->err);
+    int r = regex_constant(pattern, 0, &regex, c->err);
     if (r < 0)
         return r;
     while ((r = regex_next(regex, c->text, &it, &m, 1, c->err)) > 0) {
         *ARRAY_PUSH(&parts) = str_slice(c->text, from, m.start);
         from = m.end;
     }
-    regex_free(regex);
     *ARRAY_PUSH(&parts) = str_slice(c->text, from, c->text.n);
     *n = parts.n;
     *ret = arena_array(c->a, parts.n, sizeof **ret);
@@ -169,7 +187,7 @@ static int frequency(const struct check *c)
     int64_t threshold, n;
     int r = arg_str(c, "keyword", &keyword);
     if (r < 0 || (r = arg_int(c, "frequency", &threshold)) < 0 ||
-        (r = count_all(c, strip(keyword), REGEX_IGNORECASE, &n)) < 0)
+        (r = count_own(c, strip(keyword), REGEX_IGNORECASE, INT64_MAX, &n)) < 0)
         return r;
     return relates(c, "relation", n, threshold);
 }
@@ -238,7 +256,7 @@ static int number_words(const struct check *c)
 {
     int64_t threshold, n;
     int r = arg_int(c, "num_words", &threshold);
-    if (r < 0 || (r = count_all(c, STR("\\w+"), 0, &n)) < 0)
+    if (r < 0 || (r = count_all(c, "\\w+", 0, &n)) < 0)
         return r;
     return relates(c, "relation", n, threshold);
 }
@@ -249,7 +267,7 @@ static int number_paragraphs(const struct check *c)
     size_t n;
     int64_t wanted;
     int r = arg_int(c, "num_paragraphs", &wanted);
-    if (r < 0 || (r = split(c, STR("\\s?\\*\\*\\*\\s?"), &parts, &n)) < 0)
+    if (r < 0 || (r = split(c, "\\s?\\*\\*\\*\\s?", &parts, &n)) < 0)
         return r;
     int64_t count = (int64_t)n;
     for (size_t i = 0; i < n; i++) {
@@ -287,7 +305,7 @@ static int nth_paragraph_first_word(const struct check *c)
         return r;
     if (nth < 1 || nth > n_wanted)
         return error_set(c->err, E_INPUT, "nth_paragraph must be from 1 to num_paragraphs");
-    if ((r = split(c, STR("\\n\\n"), &parts, &n)) < 0)
+    if ((r = split(c, "\\n\\n", &parts, &n)) < 0)
         return r;
     int64_t count = (int64_t)n;
     for (size_t i = 0; i < n; i++)
@@ -305,7 +323,7 @@ static int number_placeholders(const struct check *c)
 {
     int64_t wanted, n;
     int r = arg_int(c, "num_placeholders", &wanted);
-    if (r < 0 || (r = count_all(c, STR("\\[.*?\\]"), 0, &n)) < 0)
+    if (r < 0 || (r = count_all(c, "\\[.*?\\]", 0, &n)) < 0)
         return r;
     return n >= wanted;
 }
@@ -331,8 +349,8 @@ static int number_bullet_lists(const struct check *c)
 {
     int64_t wanted, stars, dashes;
     int r = arg_int(c, "num_bullets", &wanted);
-    if (r < 0 || (r = count_all(c, STR("^\\s*\\*[^\\*].*$"), REGEX_MULTILINE, &stars)) < 0 ||
-        (r = count_all(c, STR("^\\s*-.*$"), REGEX_MULTILINE, &dashes)) < 0)
+    if (r < 0 || (r = count_all(c, "^\\s*\\*[^\\*].*$", REGEX_MULTILINE, &stars)) < 0 ||
+        (r = count_all(c, "^\\s*-.*$", REGEX_MULTILINE, &dashes)) < 0)
         return r;
     return stars + dashes == wanted;
 }
@@ -359,11 +377,8 @@ static int number_highlighted_sections(const struct check *c)
 {
     int64_t wanted, single, twice;
     int r = arg_int(c, "num_highlights", &wanted);
-    if (r < 0 ||
-        (r = count_matches(c, STR("\\*[^\\n\\*]*\\*"), 0, c->text, has_text, INT64_MAX, &single)) <
-            0 ||
-        (r = count_matches(c, STR("\\*\\*[^\\n\\*]*\\*\\*"), 0, c->text, has_text_inside, INT64_MAX,
-                           &twice)) < 0)
+    if (r < 0 || (r = count_accepted(c, "\\*[^\\n\\*]*\\*", has_text, &single)) < 0 ||
+        (r = count_accepted(c, "\\*\\*[^\\n\\*]*\\*\\*", has_text_inside, &twice)) < 0)
         return r;
     return single + twice >= wanted;
 }
@@ -376,7 +391,7 @@ static int multiple_sections(const struct check *c)
     if (r < 0 || (r = arg_int(c, "num_sections", &wanted)) < 0)
         return r;
     struct str pattern = str_printf(c->a, "\\s?%.*s\\s?\\d+\\s?", STR_ARG(strip(splitter)));
-    if ((r = count_all(c, pattern, 0, &n)) < 0)
+    if ((r = count_own(c, pattern, 0, INT64_MAX, &n)) < 0)
         return r;
     return n >= wanted;
 }
@@ -403,7 +418,7 @@ static bool is_title(struct str match)
 static int title(const struct check *c)
 {
     int64_t n;
-    int r = count_matches(c, STR("<<[^\\n]+>>"), 0, c->text, is_title, 1, &n);
+    int r = count_accepted(c, "<<[^\\n]+>>", is_title, &n);
     return r < 0 ? r : n > 0;
 }
 
@@ -418,7 +433,7 @@ static int two_responses(const struct check *c)
 {
     struct str *parts, valid[2] = {STR(""), STR("")};
     size_t n, found = 0;
-    int r = split(c, STR("\\*\\*\\*\\*\\*\\*"), &parts, &n);
+    int r = split(c, "\\*\\*\\*\\*\\*\\*", &parts, &n);
     if (r < 0)
         return r;
     for (size_t i = 0; i < n; i++) {

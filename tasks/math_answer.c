@@ -5,6 +5,8 @@
 #include "base/regex.h"
 #include "base/utf8.h"
 #include "tasks/math_expr.h"
+#include "tasks/math_find.h"
+#include "tasks/math_value.h"
 
 /* ---- the boxed answer ---- */
 
@@ -42,13 +44,9 @@ struct str math_boxed(struct str solution)
 static int replace_pattern(struct arena *a, const char *pattern, const char *replacement,
                            struct str *s, struct error *err)
 {
-    struct regex *regex;
-    int r = regex_compile(str_of(pattern), 0, "answer rule", &regex, err);
-    if (r < 0)
-        return r;
-    r = regex_sub(regex, a, *s, str_of(replacement), s, err);
-    regex_free(regex);
-    return r;
+    const struct regex *regex;
+    int r = regex_constant(pattern, 0, &regex, err);
+    return r < 0 ? r : regex_sub(regex, a, *s, str_of(replacement), s, err);
 }
 
 struct rule {
@@ -185,16 +183,15 @@ int math_normalize(struct arena *a, struct str s, enum math_edition edition, str
  * where a text does not end so. */
 static int stated_answer(struct arena *a, struct str text, struct str *ret, struct error *err)
 {
-    struct regex *regex;
+    const struct regex *regex;
     struct regex_match m[2];
     text = str_cat(a, text, STR("I hope it is correct."));
-    int r = regex_compile(STR("Final Answer: The final answer is(.*?). I hope it is correct."), 0,
-                          "final answer", &regex, err);
+    int r = regex_constant("Final Answer: The final answer is(.*?). I hope it is correct.", 0,
+                           &regex, err);
     if (r < 0)
         return r;
     r = regex_search(regex, text, 0, false, m, 2, err);
     *ret = r > 0 ? utf8_strip(str_slice(text, m[1].start, m[1].end), STRIP_BOTH, NULL) : invalid;
-    regex_free(regex);
     return r < 0 ? r : 0;
 }
 
@@ -209,129 +206,58 @@ int math_minerva_equal(struct arena *a, struct str text, struct str gold, enum m
     if (edition == MATH_LEADERBOARD) {
         *ret = !str_eq(answer, invalid) && (str_eq(utf8_strip(answer, STRIP_BOTH, NULL),
                                                    utf8_strip(wanted, STRIP_BOTH, NULL)) ||
-                                            math_equal(answer, wanted, false));
+                                            math_equal(answer, wanted));
         return 0;
     }
-    *ret = (answer.n > 0 && str_eq(answer, wanted)) || math_equal(answer, wanted, false);
+    *ret = (answer.n > 0 && str_eq(answer, wanted)) || math_equal(answer, wanted);
     return 0;
 }
 
 /* ---- an answer in any form ---- */
 
-/* The last formula between dollars, \( \) or \[ \]. */
-static struct str last_formula(struct str s)
+/* What math_verify makes of a text: a value, where one could be read, and as text the first place
+ * that it looked at. */
+struct found {
+    struct arena *a;
+    struct math_value *value;
+    struct str text;
+    bool has_text;
+};
+
+static int read_stated(void *arg, const struct math_stated *s, struct error *err)
 {
-    static const struct rule frames[] = {{"\\[", "\\]"}, {"\\(", "\\)"}};
-    struct str best = STR("");
-    size_t best_end = 0;
-    for (size_t k = 0; k < 2; k++) {
-        size_t close = str_find_last(s, str_of(frames[k].to));
-        struct str head = str_slice(s, 0, close);
-        size_t open = close == SIZE_MAX ? SIZE_MAX : str_find_last(head, str_of(frames[k].from));
-        if (open != SIZE_MAX && close > best_end) {
-            best = str_slice(s, open + 2, close);
-            best_end = close;
-        }
+    struct found *f = arg;
+    struct math_value *values[MATH_STATED];
+    struct buf joined = {0};
+    bool all = true;
+    (void)err;
+    for (int i = 0; i < s->n; i++) {
+        values[i] = math_value_read(f->a, s->parts[i], s->is_arithmetic ? MATH_PLAIN : MATH_VERIFY);
+        if (values[i] && s->percent[i])
+            math_value_percent(values[i]);
+        all = all && values[i];
+        buf_puts(&joined, i ? " and " : "");
+        buf_str(&joined, s->parts[i]);
     }
-    size_t close = str_find_last(s, STR("$"));
-    if (close == SIZE_MAX || close < best_end)
-        return best;
-    while (close > 0 && s.p[close - 1] == '$')
-        close--;
-    size_t open = str_find_last(str_slice(s, 0, close), STR("$"));
-    return open == SIZE_MAX ? best : str_slice(s, open + 1, close);
-}
-
-static struct str last_number(struct str s)
-{
-    size_t end = s.n;
-    while (end > 0 && !isdigit((unsigned char)s.p[end - 1]))
-        end--;
-    size_t from = end;
-    while (from > 0 && (isdigit((unsigned char)s.p[from - 1]) || strchr(".,/", s.p[from - 1])))
-        from--;
-    while (from < end && !isdigit((unsigned char)s.p[from]) && s.p[from] != '.')
-        from++;
-    if (from > 0 && from < end && s.p[from - 1] == '-')
-        from--;
-    return str_slice(s, from, end);
-}
-
-/* The last number of a text without TeX: a command outside of a formula is not read. */
-static struct str bare_number(struct str s)
-{
-    return str_find(s, STR("\\"), 0) != SIZE_MAX ? STR("") : last_number(s);
-}
-
-/* The answer of a text in any form: the last \boxed{}, else what "the final answer is" names, else
- * the last formula, else the last number. "" where there is none. */
-static struct str found_answer(struct str text)
-{
-    struct str boxed = math_boxed(text);
-    if (!str_eq(boxed, invalid))
-        return boxed;
-    size_t at = str_find_last(text, STR("inal answer is"));
-    if (at != SIZE_MAX) {
-        struct str rest = str_slice(text, at + 14, text.n);
-        rest = str_slice(rest, 0, str_find(rest, STR("I hope"), 0));
-        struct str formula = last_formula(rest);
-        if (formula.n > 0)
-            return formula;
-        return bare_number(rest);
+    struct str text = buf_take(&joined, f->a);
+    if (s->n > 1 && !all)
+        text = s->parts[0];
+    if (!f->has_text && text.n > 0) {
+        f->text = utf8_strip(text, STRIP_BOTH, NULL);
+        f->has_text = true;
     }
-    struct str formula = last_formula(text);
-    return formula.n > 0 ? formula : bare_number(text);
+    f->value = s->n > 1 && all ? math_value_set(f->a, values, s->n) : values[0];
+    return f->value != NULL;
 }
 
-/* Marks that say nothing about a value. */
-static struct str plain(struct arena *a, struct str s)
+int math_verify(struct arena *a, struct str text, struct str solution, bool arithmetic, bool *ret,
+                struct error *err)
 {
-    static const struct rule marks[] = {
-        {"\\$", ""},
-        {"$", ""},
-        {"\\%", ""},
-        {"%", ""},
-        {"\\text{ and }", ","},
-        {"\\!", ""},
-        {"{,}", ""},
-        {"^\\circ", ""},
-        {"^{\\circ}", ""},
-        {"\\dfrac", "\\frac"},
-        {"\\tfrac", "\\frac"},
-        {"\\displaystyle", ""},
-    };
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
-        s = str_substitute(a, s, str_of(marks[i].from), str_of(marks[i].to));
-    s = utf8_strip(s, STRIP_BOTH, NULL);
-    while (s.n > 0 && s.p[s.n - 1] == '.')
-        s.n--;
-    return s;
-}
-
-/* "5 \text{ cm}" is 5, "\text{(B)}" is (B). */
-static struct str without_text(struct str s)
-{
-    static const char *const commands[] = {"\\text{", "\\mbox{", "\\mathrm{", "\\textbf{"};
-    for (size_t k = 0; k < sizeof commands / sizeof *commands; k++) {
-        size_t at = str_find(s, str_of(commands[k]), 0);
-        size_t end = at == SIZE_MAX ? SIZE_MAX : closing_brace(s, at);
-        if (end == SIZE_MAX)
-            continue;
-        struct str words = str_slice(s, at + strlen(commands[k]), end);
-        if (at == 0 && end == s.n - 1)
-            s = utf8_strip(words, STRIP_BOTH, NULL);
-        else if (at > 0 && math_is_number(str_slice(s, 0, at)))
-            s = str_slice(s, 0, at);
-    }
-    return utf8_strip(s, STRIP_BOTH, NULL);
-}
-
-bool math_value_equal(struct arena *a, struct str text, struct str solution)
-{
-    struct str wanted = math_boxed(solution);
-    if (str_eq(wanted, invalid))
-        wanted = last_formula(solution);
-    struct str answer = without_text(plain(a, found_answer(text)));
-    wanted = without_text(plain(a, wanted));
-    return answer.n > 0 && wanted.n > 0 && math_equal(answer, wanted, true);
+    struct found gold = {.a = a}, answer = {.a = a};
+    int r = math_find(a, solution, arithmetic, read_stated, &gold, err);
+    if (r < 0 || (r = math_find(a, text, true, read_stated, &answer, err)) < 0)
+        return r;
+    *ret = (gold.text.n > 0 && str_eq(gold.text, answer.text)) ||
+           (gold.value && answer.value && math_value_same(a, gold.value, answer.value));
+    return 0;
 }

@@ -17,12 +17,15 @@ enum math_edition { MATH_LEADERBOARD, MATH_MINERVA };
 int math_normalize(struct arena *a, struct str answer, enum math_edition edition, struct str *ret,
                    struct error *err);
 
-/* The two verdicts on an answer. Equal as Minerva's tasks see it, where the text must state it
- * ("Final Answer: The final answer is ... I hope it is correct."); and equal in value to what the
- * solution boxes (else its last formula), wherever the answer stands: the last \boxed{}, else what
- * "the final answer is" names, else the last formula, else the last number. */
+/* Equal as Minerva's tasks see it, where the text must state its answer ("Final Answer: The final
+ * answer is ... I hope it is correct."). */
 int math_minerva_equal(struct arena *a, struct str text, struct str gold, enum math_edition edition,
                        bool *ret, struct error *err);
-bool math_value_equal(struct arena *a, struct str text, struct str solution);
+
+/* Equal in value to what the solution states, wherever and however a text states it: as math_verify
+ * decides (math_find.h, math_value.h). `arithmetic`: the solution's answer may stand outside of
+ * formulas too. */
+int math_verify(struct arena *a, struct str text, struct str solution, bool arithmetic, bool *ret,
+                struct error *err);
 
 #endif

@@ -1,30 +1,28 @@
 #include "tasks/math_expr.h"
 
-#include <complex.h>
 #include <ctype.h>
 #include <limits.h>
 #include <math.h>
+#include <strings.h>
+
+#include "base/utf8.h"
 
 typedef long double complex number; /* the one typedef: C's own name for it is three words */
 
 enum {
-    N_POINTS = 3,   /* assignments of the letters */
+    N_POINTS = MATH_POINTS,
     MAX_DEPTH = 60, /* brackets inside one another */
-    MAX_PARTS = 32, /* of a tuple or a set */
     MAX_ANSWER = 2000,
-};
-
-struct quantity {
-    bool exact; /* num / den is its value */
-    int64_t num, den;
-    number at[N_POINTS];
 };
 
 struct parser {
     struct str s;
     size_t i;
     int depth;
-    bool failed, has_letters, lenient;
+    bool failed, has_letters, has_numbers;
+    bool lenient, plain;  /* MATH_SYMPY, MATH_PLAIN */
+    bool is_complex;      /* letters stand for other values than in a real expression */
+    bool has_sign, minus; /* \pm was read, and stands for minus */
 };
 
 /* ---- quantities ---- */
@@ -71,10 +69,11 @@ static struct quantity combined(struct quantity a, struct quantity b, char op)
             return from_ratio((int64_t)num, (int64_t)den);
     }
     for (int k = 0; k < N_POINTS; k++)
-        q.at[k] = op == '+'   ? a.at[k] + b.at[k]
-                  : op == '-' ? a.at[k] - b.at[k]
-                  : op == '*' ? a.at[k] * b.at[k]
-                              : a.at[k] / b.at[k];
+        q.at[k] = op == '+'      ? a.at[k] + b.at[k]
+                  : op == '-'    ? a.at[k] - b.at[k]
+                  : op == '*'    ? a.at[k] * b.at[k]
+                  : b.at[k] == 0 ? (long double)NAN
+                                 : a.at[k] / b.at[k];
     return q;
 }
 
@@ -114,8 +113,8 @@ static bool same(struct quantity a, struct quantity b)
         return a.num == b.num && a.den == b.den;
     for (int k = 0; k < N_POINTS; k++) {
         long double difference = cabsl(a.at[k] - b.at[k]), size = cabsl(a.at[k]) + cabsl(b.at[k]);
-        if (isinf(size))
-            return a.at[k] == b.at[k] && k == N_POINTS - 1;
+        if (isinf(size)) /* infinity less infinity is nothing to sympy */
+            return false;
         if (!(difference <= 1e-15L * (size + 1)))
             return false;
     }
@@ -135,6 +134,13 @@ static number factorial(number x)
 }
 
 static number log_e(number x)
+{
+    return clogl(x);
+}
+
+/* "\log": sympy's parse_latex means the natural one, math_verify the decimal one; the base divides
+ * the result (applied()). */
+static number log_10(number x)
 {
     return clogl(x);
 }
@@ -160,7 +166,7 @@ static const struct {
 } functions[] = {
     {"arcsin", casinl}, {"arccos", cacosl}, {"arctan", catanl}, {"sin", csinl},
     {"cos", ccosl},     {"tan", ctanl},     {"cot", cotangent}, {"sec", secant},
-    {"csc", cosecant},  {"ln", log_e},      {"log", log_e},     {"exp", cexpl},
+    {"csc", cosecant},  {"ln", log_e},      {"log", log_10},    {"exp", cexpl},
 };
 
 /* ---- reading ---- */
@@ -195,6 +201,7 @@ static void skip_blank(struct parser *p)
     }
 }
 
+/* What stands next, 0 at the end. */
 static char peek(struct parser *p)
 {
     skip_blank(p);
@@ -214,6 +221,15 @@ static bool take(struct parser *p, const char *word)
     return true;
 }
 
+/* To sympy digits with blanks between them are one number. */
+static void skip_blank_before_digit(struct parser *p)
+{
+    size_t at = p->i;
+    char c = peek(p);
+    if (!isdigit((unsigned char)c) && c != ',')
+        p->i = at;
+}
+
 /* "1,000.5": a number with its decimals. sympy takes "." only between digits. */
 static struct quantity decimal(struct parser *p)
 {
@@ -221,7 +237,10 @@ static struct quantity decimal(struct parser *p)
     long double value = 0, scale = 1;
     bool exact = true, point = false;
     size_t from = p->i;
+    p->has_numbers = true;
     for (; p->i < p->s.n; p->i++) {
+        if (p->lenient && p->i > from)
+            skip_blank_before_digit(p);
         char c = p->s.p[p->i];
         struct str rest = str_slice(p->s, p->i, p->s.n);
         bool thousands = c == ',' && !point && rest.n >= 4 && p->i > from &&
@@ -231,6 +250,10 @@ static struct quantity decimal(struct parser *p)
         if (thousands)
             continue;
         if (c == '.' && !point && rest.n > 1 && isdigit((unsigned char)rest.p[1])) {
+            point = true;
+            continue;
+        }
+        if (c == '.' && !point && p->plain) { /* "5." */
             point = true;
             continue;
         }
@@ -244,6 +267,7 @@ static struct quantity decimal(struct parser *p)
     }
     struct quantity q = from_ratio(num, den);
     q.exact = exact;
+    q.decimal = point;
     for (int k = 0; k < N_POINTS && !exact; k++)
         q.at[k] = value / scale;
     return q;
@@ -254,8 +278,11 @@ static struct quantity letter(struct parser *p, struct str name)
 {
     struct quantity q = {0};
     uint64_t h = 1469598103934665603u;
-    for (size_t i = 0; i < name.n; i++)
-        h = (h ^ (unsigned char)name.p[i]) * 1099511628211u;
+    for (size_t i = 0; i < name.n; i++) {
+        unsigned char c = (unsigned char)name.p[i];
+        h = (h ^ (p->lenient ? c : (unsigned char)tolower(c))) * 1099511628211u;
+    }
+    h ^= p->is_complex;
     for (int k = 0; k < N_POINTS; k++) {
         h = (h ^ (h >> 29)) * 0xbf58476d1ce4e5b9u;
         q.at[k] = 0.5L + (long double)(h >> 11) / 9007199254740992.0L * 2;
@@ -269,27 +296,46 @@ static struct quantity pi(void)
     return combined(from_ratio(4, 1), mapped(from_ratio(1, 1), catanl), '*');
 }
 
-/* An argument: {...}, or one digit or letter ("\frac12"). */
-static struct quantity argument(struct parser *p)
+/* math_verify takes "e" for Euler's number. */
+static struct quantity one_letter(struct parser *p)
 {
-    if (take(p, "{")) {
-        struct quantity q = sum(p);
-        return take(p, "}") ? q : fail(p);
-    }
-    char c = peek(p);
-    if (isdigit((unsigned char)c)) {
-        p->i++;
-        return from_ratio(c - '0', 1);
-    }
-    if (isalpha((unsigned char)c))
-        return p->i++, letter(p, str_slice(p->s, p->i - 1, p->i));
-    return take(p, "\\pi") ? pi() : fail(p);
+    bool euler = !p->lenient && p->s.p[p->i] == 'e';
+    p->i++;
+    return euler ? mapped(from_ratio(1, 1), cexpl) : letter(p, str_slice(p->s, p->i - 1, p->i));
+}
+
+static struct quantity binomial(struct quantity n, struct quantity k)
+{
+    struct quantity below =
+        combined(mapped(k, factorial), mapped(combined(n, k, '-'), factorial), '*');
+    struct quantity q = combined(mapped(n, factorial), below, '/');
+    if (n.exact && k.exact && n.den == 1 && k.den == 1 && creall(q.at[0]) < 1e15L)
+        return from_ratio(llroundl(creall(q.at[0])), 1);
+    return q;
 }
 
 static struct quantity closed_by(struct parser *p, const char *close)
 {
     struct quantity q = sum(p);
+    if (!p->lenient && take(p, "\\choose"))
+        q = binomial(q, sum(p));
     return take(p, close) ? q : fail(p);
+}
+
+/* An argument: {...}, or one digit or letter ("\frac12"). */
+static struct quantity argument(struct parser *p)
+{
+    if (take(p, "{"))
+        return closed_by(p, "}");
+    char c = peek(p);
+    if (isdigit((unsigned char)c)) {
+        p->i++;
+        p->has_numbers = true;
+        return from_ratio(c - '0', 1);
+    }
+    if (isalpha((unsigned char)c))
+        return one_letter(p);
+    return take(p, "\\pi") ? pi() : fail(p);
 }
 
 static struct quantity root(struct parser *p)
@@ -308,7 +354,9 @@ static struct quantity product(struct parser *p, bool implicit_only);
 static struct quantity applied(struct parser *p, number (*f)(number x))
 {
     struct quantity exponent = from_ratio(1, 1), base = {0};
-    bool has_base = false;
+    bool has_base = !p->lenient && f == log_10;
+    if (has_base)
+        base = from_ratio(10, 1);
     for (;;) {
         if (take(p, "^")) {
             exponent = argument(p);
@@ -325,15 +373,31 @@ static struct quantity applied(struct parser *p, number (*f)(number x))
     return power(q, exponent);
 }
 
-static struct quantity binomial(struct parser *p)
+/* Commands that are letters to math_verify. */
+static bool is_greek(struct str command)
 {
-    struct quantity n = argument(p), k = argument(p);
-    struct quantity below =
-        combined(mapped(k, factorial), mapped(combined(n, k, '-'), factorial), '*');
-    struct quantity q = combined(mapped(n, factorial), below, '/');
-    if (n.exact && k.exact && n.den == 1 && k.den == 1 && creall(q.at[0]) < 1e15L)
-        return from_ratio(llroundl(creall(q.at[0])), 1);
-    return q;
+    static const char *const letters[] = {
+        "alpha", "beta",   "gamma", "delta", "epsilon",    "zeta",   "eta",   "theta",    "iota",
+        "kappa", "lambda", "mu",    "nu",    "xi",         "rho",    "sigma", "tau",      "upsilon",
+        "phi",   "chi",    "psi",   "omega", "varepsilon", "varphi", "angle", "triangle", "ell",
+    };
+    for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
+        if (command.n == strlen(letters[i]) + 1 &&
+            strncasecmp(command.p + 1, letters[i], command.n - 1) == 0)
+            return true;
+    return false;
+}
+
+/* \text{...}: one name. */
+static struct quantity named(struct parser *p)
+{
+    if (!take(p, "{"))
+        return fail(p);
+    size_t from = p->i, end = str_find(p->s, STR("}"), from);
+    if (end == SIZE_MAX || end == from)
+        return fail(p);
+    p->i = end + 1;
+    return letter(p, str_slice(p->s, from, end));
 }
 
 static struct quantity command(struct parser *p)
@@ -346,12 +410,20 @@ static struct quantity command(struct parser *p)
         return root(p);
     if (take(p, "\\pi"))
         return pi();
-    if (take(p, "\\binom") || take(p, "\\dbinom"))
-        return binomial(p);
+    if (take(p, "\\binom") || take(p, "\\dbinom")) {
+        struct quantity n = argument(p);
+        return binomial(n, argument(p));
+    }
+    if (take(p, "\\begin"))
+        return fail(p);
     if (take(p, "\\{"))
         return closed_by(p, "\\}");
-    if (take(p, "\\lvert") || take(p, "\\vert"))
+    if (take(p, "\\lvert"))
+        return mapped(closed_by(p, "\\rvert"), absolute);
+    if (take(p, "\\vert"))
         return mapped(closed_by(p, p->lenient ? "\\rvert" : "\\vert"), absolute);
+    if (!p->lenient && (take(p, "\\text") || take(p, "\\mbox")))
+        return named(p);
     if (take(p, "\\infty")) {
         struct quantity q = {0};
         for (int k = 0; k < N_POINTS; k++)
@@ -368,12 +440,22 @@ static struct quantity command(struct parser *p)
     while (p->i < p->s.n && isalpha((unsigned char)p->s.p[p->i]))
         p->i++;
     struct str name = str_slice(p->s, from, p->i);
-    if (name.n < 2 || (!p->lenient && str_eqz(name, "\\text")))
+    if (name.n < 2 || (!p->lenient && !is_greek(name)))
         return fail(p);
     return letter(p, name);
 }
 
-/* "f(x)" is a function's value to sympy, whatever the letter is. */
+/* "f(x)" is a function's value to sympy, whatever the letter is; to math_verify, f, g, h and p are
+ * functions of a letter or a number. */
+static bool is_call(const struct parser *p)
+{
+    struct str rest = str_slice(p->s, p->i, p->s.n);
+    if (rest.n < 2 || !isalpha((unsigned char)rest.p[0]) || rest.p[1] != '(')
+        return false;
+    return p->lenient || (rest.n > 3 && strchr("fghp", rest.p[0]) &&
+                          isalnum((unsigned char)rest.p[2]) && rest.p[3] == ')');
+}
+
 static struct quantity called(struct parser *p)
 {
     struct quantity f = letter(p, str_slice(p->s, p->i, p->i + 1));
@@ -390,11 +472,10 @@ static struct quantity atom(struct parser *p)
     if (isdigit((unsigned char)c) ||
         (c == '.' && !p->lenient && p->i + 1 < p->s.n && isdigit((unsigned char)p->s.p[p->i + 1])))
         q = decimal(p);
-    else if (p->lenient && isalpha((unsigned char)c) && p->i + 1 < p->s.n &&
-             p->s.p[p->i + 1] == '(')
+    else if (is_call(p))
         q = called(p);
     else if (isalpha((unsigned char)c))
-        p->i++, q = letter(p, str_slice(p->s, p->i - 1, p->i));
+        q = one_letter(p);
     else if (take(p, "("))
         q = closed_by(p, ")");
     else if (take(p, "["))
@@ -415,8 +496,10 @@ static bool starts_atom(struct parser *p)
 {
     static const char *const enders[] = {"\\cdot", "\\times", "\\div", "\\}",  "\\cup",
                                          "\\pm",   "\\mp",    "\\le",  "\\ge", "\\%",
-                                         "\\$",    "\\rvert", "\\\\",  "\\in"};
+                                         "\\$",    "\\rvert", "\\\\",  "\\in", "\\choose"};
     char c = peek(p);
+    if (p->plain)
+        return false;
     if (isalnum((unsigned char)c) || c == '(' || c == '{' || (c == '[' && !p->lenient))
         return true;
     if (c != '\\')
@@ -443,8 +526,8 @@ static struct quantity postfix(struct parser *p)
                 continue;
             }
             p->i = at;
-            bool minus = take(p, "-");
-            struct quantity e = argument(p);
+            bool minus = take(p, "-"), whole = !p->lenient && isdigit((unsigned char)peek(p));
+            struct quantity e = p->plain ? atom(p) : whole ? decimal(p) : argument(p);
             q = power(q, minus ? combined(from_ratio(0, 1), e, '-') : e);
         } else if (take(p, "!")) {
             bool small = q.exact && q.den == 1 && q.num >= 0 && q.num <= 20;
@@ -452,11 +535,11 @@ static struct quantity postfix(struct parser *p)
             if (small)
                 q = from_ratio(llroundl(creall(q.at[0])), 1);
         } else if (take(p, "_")) { /* an index is part of a letter's name, a base of a number */
+            bool numbers = p->has_numbers;
             struct quantity index = argument(p);
             for (int k = 0; k < N_POINTS && p->has_letters && !q.exact; k++)
                 q.at[k] = q.at[k] * (3 + index.at[k]) / 7;
-            if (!p->lenient && q.exact)
-                q = combined(q, index, '*');
+            p->has_numbers = numbers;
         } else {
             break;
         }
@@ -464,13 +547,34 @@ static struct quantity postfix(struct parser *p)
     return q;
 }
 
+/* \pm: the value is two, which are read one after the other. */
+static bool takes_both(struct parser *p)
+{
+    if (p->lenient || !take(p, "\\pm"))
+        return false;
+    p->has_sign = true;
+    return true;
+}
+
 static struct quantity signed_factor(struct parser *p)
 {
     int minus = 0;
-    while (peek(p) == '-' || peek(p) == '+')
-        minus ^= p->s.p[p->i++] == '-';
+    for (;;) {
+        if (peek(p) == '-' || peek(p) == '+')
+            minus ^= p->s.p[p->i++] == '-';
+        else if (!p->lenient && !p->plain && take(p, "\u2212"))
+            minus ^= 1;
+        else if (takes_both(p))
+            minus ^= p->minus;
+        else
+            break;
+    }
     struct quantity q = postfix(p);
-    return minus ? combined(from_ratio(0, 1), q, '-') : q;
+    bool decimal_point = q.decimal;
+    if (minus)
+        q = combined(from_ratio(0, 1), q, '-');
+    q.decimal = decimal_point;
+    return q;
 }
 
 /* Factors; those without a sign between them bind closer than a division before them ("1/2x" is
@@ -479,23 +583,24 @@ static struct quantity product(struct parser *p, bool implicit_only)
 {
     struct quantity q = signed_factor(p);
     size_t mixed = p->i;
-    bool whole = !p->lenient && q.exact && q.den == 1 && mixed > 0 &&
+    while (mixed > 0 && isspace((unsigned char)p->s.p[mixed - 1]))
+        mixed--;
+    bool whole = !p->lenient && q.exact && q.den == 1 && mixed > 0 && !q.decimal &&
                  isdigit((unsigned char)p->s.p[mixed - 1]);
     while (!p->failed && starts_atom(p)) {
-        bool fraction = str_starts(str_slice(p->s, p->i, p->s.n), STR("\\frac")) ||
-                        str_starts(str_slice(p->s, p->i, p->s.n), STR("\\dfrac"));
         struct quantity next = postfix(p);
         bool negative = q.exact && q.num < 0;
-        if (whole && fraction && next.exact) /* 3\frac{1}{2} */
+        if (whole && next.exact && next.num > 0) /* 3\frac{1}{2}; "3 4" is 7 to math_verify */
             q = combined(q, next, negative ? '-' : '+');
         else
             q = combined(q, next, '*');
         whole = false;
     }
     while (!implicit_only && !p->failed) {
-        if (take(p, "\\cdot") || take(p, "\\times") || take(p, "*"))
+        if (take(p, "\\cdot") || take(p, "\\times") || take(p, "*") ||
+            (!p->plain && take(p, "\u00d7")))
             q = combined(q, product(p, true), '*');
-        else if (take(p, "/") || take(p, "\\div") || (p->lenient && take(p, ":")))
+        else if (take(p, "/") || take(p, "\\div") || take(p, ":"))
             q = combined(q, product(p, true), '/');
         else
             break;
@@ -508,167 +613,150 @@ static struct quantity sum(struct parser *p)
     if (++p->depth > MAX_DEPTH)
         return fail(p);
     struct quantity q = product(p, false);
-    while (!p->failed && (peek(p) == '+' || peek(p) == '-')) {
-        char op = p->s.p[p->i++];
+    while (!p->failed) {
+        char op = peek(p);
+        if (op == '+' || op == '-')
+            p->i++;
+        else if (!p->lenient && !p->plain && take(p, "\u2212"))
+            op = '-';
+        else if (takes_both(p))
+            op = p->minus ? '-' : '+';
+        else
+            break;
         q = combined(q, product(p, false), op);
     }
     p->depth--;
     return q;
 }
 
-/* ---- single values ---- */
+/* ---- reading whole texts ---- */
 
-static bool read_value(struct str s, bool lenient, bool *has_letters, struct quantity *ret)
+/* A single letter, \text{word}, or what is written as one: its name. */
+static struct str name_of(struct str s)
 {
-    struct parser p = {.s = s, .lenient = lenient};
-    *ret = sum(&p);
-    char c = peek(&p);
-    *has_letters = p.has_letters;
-    bool percent = str_starts(str_slice(s, p.i, s.n), STR("\\%"));
-    return !p.failed && !percent && (c == '\0' || (lenient && c != '=' && c != '<' && c != '>'));
-}
-
-static bool equal_values(struct str a, struct str b, bool lenient)
-{
-    struct quantity x, y;
-    bool letters;
-    return read_value(a, lenient, &letters, &x) && read_value(b, lenient, &letters, &y) &&
-           same(x, y);
-}
-
-bool math_is_number(struct str s)
-{
-    struct quantity q;
-    bool letters;
-    return s.n > 0 && s.n <= MAX_ANSWER && read_value(s, false, &letters, &q) && !letters;
-}
-
-/* ---- tuples, intervals, sets, equations ---- */
-
-static struct str trim(struct str s)
-{
-    static const char *const words[] = {"\\left", "\\right", "\\,", "\\!", "\\;", "\\ "};
-    for (bool again = true; again;) {
-        size_t n = s.n;
-        while (s.n && isspace((unsigned char)s.p[0]))
-            s = str_slice(s, 1, s.n);
-        while (s.n && isspace((unsigned char)s.p[s.n - 1]))
-            s.n--;
-        for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
-            struct str w = str_of(words[k]);
-            if (str_starts(s, w) && (k > 1 || s.n == w.n || !isalpha((unsigned char)s.p[w.n])))
-                s = str_slice(s, w.n, s.n);
-            if (str_ends(s, w))
-                s.n -= w.n;
-        }
-        again = s.n != n;
+    for (size_t n = 0; n != s.n;) {
+        n = s.n;
+        s = utf8_strip(s, STRIP_BOTH, NULL);
+        if (str_starts(s, STR("\\text{")) && str_find(s, STR("}"), 0) == s.n - 1)
+            s = str_slice(s, 6, s.n - 1);
+        else if (s.n > 2 && s.p[0] == '(' && str_find(s, STR(")"), 0) == s.n - 1)
+            s = str_slice(s, 1, s.n - 1);
     }
     return s;
 }
 
-/* Takes "\left" or "\right" from a bracket's inner side. */
-static struct str inside(struct str s, size_t open, size_t close)
+/* "i" as a word of its own: the expression may be complex. */
+static bool mentions_i(struct str s)
 {
-    return trim(str_slice(s, open, s.n - close));
-}
-
-/* Parts between `mark` outside of brackets; their number, 0 when there are too many. */
-static int split_at(struct str s, struct str mark, struct str *parts)
-{
-    int depth = 0, n = 0;
-    size_t from = 0;
     for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        depth += c == '(' || c == '[' || c == '{';
-        depth -= c == ')' || c == ']' || c == '}';
-        if (depth != 0 || !str_starts(str_slice(s, i, s.n), mark))
-            continue;
-        if (n == MAX_PARTS - 1)
-            return 0;
-        parts[n++] = trim(str_slice(s, from, i));
-        from = i + mark.n;
-        i = from - 1;
+        bool before = i > 0 && (isalnum((unsigned char)s.p[i - 1]) || s.p[i - 1] == '_');
+        bool after = i + 1 < s.n && (isalnum((unsigned char)s.p[i + 1]) || s.p[i + 1] == '_');
+        if (s.p[i] == 'i' && !before && !after)
+            return true;
     }
-    parts[n++] = trim(str_slice(s, from, s.n));
-    return n;
+    return false;
 }
 
-static bool equal(struct str a, struct str b, int depth);
-
-static bool equal_lists(const struct str *a, int n, const struct str *b, int m, bool ordered,
-                        int depth)
+static bool is_alphanumeric(struct str s)
 {
-    bool used[MAX_PARTS] = {false};
-    if (n != m || n == 0)
-        return false;
-    for (int i = 0; i < n; i++) {
-        int j = ordered ? i : 0;
-        for (; j < n; j++) {
-            if (!used[j] && equal(a[i], b[j], depth))
-                break;
-            if (ordered)
-                return false;
-        }
-        if (j == n)
+    for (size_t i = 0; i < s.n; i++)
+        if (!isalnum((unsigned char)s.p[i]))
             return false;
-        used[j] = true;
-    }
     return true;
 }
 
-/* The brackets around the whole text: their two characters, and what is inside. */
-static bool bracketed(struct str s, char *open, char *close, struct str *content)
+static bool is_word(struct str s)
 {
-    bool set = str_starts(s, STR("\\{")) && str_ends(s, STR("\\}"));
-    if (s.n < 2 || !(set || (strchr("([", s.p[0]) && strchr(")]", s.p[s.n - 1]))))
-        return false;
-    int depth = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        depth += c == '(' || c == '[' || c == '{';
-        depth -= c == ')' || c == ']' || c == '}';
-        if (depth == 0 && i + 1 < s.n && i > 0)
-            return false;
-    }
-    *open = set ? '{' : s.p[0];
-    *close = set ? '}' : s.p[s.n - 1];
-    *content = set ? inside(s, 2, 2) : inside(s, 1, 1);
-    return true;
+    struct str inner = name_of(s);
+    return inner.n > 0 &&
+           (str_find(s, STR("\\text{"), 0) != SIZE_MAX
+                ? str_find(inner, STR("\\"), 0) == SIZE_MAX
+                : inner.n == 1 && isalpha((unsigned char)inner.p[0]) && inner.p[0] != 'e');
 }
 
-static bool equal(struct str a, struct str b, int depth)
+static void start(struct parser *p, struct str s, enum math_reader reader, bool minus)
 {
-    struct str p[MAX_PARTS], q[MAX_PARTS], x, y;
-    char open[2], close[2];
-    a = trim(a), b = trim(b);
-    if (a.n == 0 || b.n == 0 || depth > 4)
+    *p = (struct parser){.s = s,
+                         .lenient = reader == MATH_SYMPY,
+                         .plain = reader == MATH_PLAIN,
+                         .is_complex = reader == MATH_VERIFY && mentions_i(s),
+                         .minus = minus};
+}
+
+bool math_scalar_read(struct str s, enum math_reader reader, bool minus, struct math_scalar *ret)
+{
+    struct parser p;
+    *ret = (struct math_scalar){0};
+    if (s.n == 0 || s.n > MAX_ANSWER)
         return false;
-    if (str_eq(a, b))
+    start(&p, s, reader, minus);
+    ret->value = sum(&p);
+    char c = peek(&p);
+    ret->has_letters = p.has_letters;
+    ret->only_letters = p.has_letters && !p.has_numbers;
+    ret->has_sign = p.has_sign;
+    if (reader == MATH_VERIFY && is_word(s))
+        ret->name = name_of(s);
+    if (reader == MATH_VERIFY && is_alphanumeric(s))
+        ret->text = s;
+    if (reader != MATH_SYMPY)
+        return !p.failed && c == '\0';
+    bool percent = str_starts(str_slice(s, p.i, s.n), STR("\\%"));
+    return !p.failed && !percent && c != '=' && c != '<' && c != '>';
+}
+
+bool math_equal(struct str a, struct str b)
+{
+    struct math_scalar x, y;
+    return math_scalar_read(a, MATH_SYMPY, false, &x) &&
+           math_scalar_read(b, MATH_SYMPY, false, &y) && same(x.value, y.value);
+}
+
+/* ---- comparing them as math_verify does ---- */
+
+void math_scalar_percent(struct math_scalar *s)
+{
+    bool decimal_point = s->value.decimal;
+    s->value = combined(s->value, from_ratio(100, 1), '/');
+    s->value.decimal = decimal_point;
+    s->percent = true;
+}
+
+static long double rounded(struct quantity q)
+{
+    return nearbyintl(creall(q.at[0]) * 1e6L);
+}
+
+bool math_scalar_equal(const struct math_scalar *a, const struct math_scalar *b)
+{
+    const struct quantity *x = &a->value, *y = &b->value;
+    if (same(*x, *y) || (isinf(creall(x->at[0])) && x->at[0] == y->at[0]))
         return true;
-    int n = split_at(a, STR("\\cup"), p), m = split_at(b, STR("\\cup"), q);
-    if (n > 1 || m > 1)
-        return equal_lists(p, n, q, m, false, depth + 1);
-    if (bracketed(a, &open[0], &close[0], &x) && bracketed(b, &open[1], &close[1], &y)) {
-        n = split_at(x, STR(","), p), m = split_at(y, STR(","), q);
-        if (n > 1 || m > 1 || open[0] == '{')
-            return open[0] == open[1] && close[0] == close[1] &&
-                   equal_lists(p, n, q, m, open[0] != '{', depth + 1);
-    }
-    n = split_at(a, STR(","), p), m = split_at(b, STR(","), q);
-    bool thousands = math_is_number(a) || math_is_number(b);
-    if ((n > 1 || m > 1) && !thousands)
-        return equal_lists(p, n, q, m, false, depth + 1);
-    n = split_at(a, STR("="), p), m = split_at(b, STR("="), q);
-    if (n > 1 && m > 1) /* the same equation, or the same right side */
-        return equal_lists(p, n, q, m, false, depth + 1) || equal(p[n - 1], q[m - 1], depth + 1);
-    if (n > 1 || m > 1)
-        return equal(p[n - 1], q[m - 1], depth + 1);
-    return equal_values(a, b, false);
+    if (a->has_letters || b->has_letters || cimagl(x->at[0]) != 0 || cimagl(y->at[0]) != 0)
+        return false;
+    if (x->decimal || y->decimal)
+        return rounded(*x) == rounded(*y);
+    struct quantity hundred = from_ratio(100, 1); /* 9 % is 9 too */
+    struct quantity p = a->percent ? combined(*x, hundred, '*') : *x;
+    struct quantity q = b->percent ? combined(*y, hundred, '*') : *y;
+    return p.exact && q.exact && p.den == 1 && q.den == 1 && p.num == q.num;
 }
 
-bool math_equal(struct str a, struct str b, bool composite)
+bool math_scalar_less(const struct math_scalar *a, const struct math_scalar *b)
 {
-    if (a.n == 0 || b.n == 0 || a.n > MAX_ANSWER || b.n > MAX_ANSWER)
-        return false;
-    return composite ? equal(a, b, 0) : equal_values(a, b, true);
+    return creall(a->value.at[0]) < creall(b->value.at[0]);
+}
+
+double math_scalar_ratio(const struct math_scalar sides[4])
+{
+    number ratio[N_POINTS];
+    for (int k = 0; k < N_POINTS; k++) {
+        number left = sides[0].value.at[k] - sides[1].value.at[k];
+        ratio[k] = left / (sides[2].value.at[k] - sides[3].value.at[k]);
+        if (!(cabsl(ratio[k]) > 1e-15L && cabsl(ratio[k]) < 1e15L) ||
+            cabsl(ratio[k] - ratio[0]) > 1e-14L * cabsl(ratio[0]) ||
+            fabsl(cimagl(ratio[k])) > 1e-14L * cabsl(ratio[0]))
+            return 0;
+    }
+    return (double)creall(ratio[0]);
 }

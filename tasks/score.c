@@ -560,7 +560,7 @@ static int math_scores(struct work *w, enum math_edition edition, const char *mi
 {
     const struct value *gold = dict_get(w->q->doc, "answer"),
                        *solution = dict_get(w->q->doc, "solution");
-    bool minerva;
+    bool minerva, verified;
     if (w->results->list.n != 1)
         return bad_answer(w, "there must be one response");
     if (!gold || gold->type != VALUE_STR || !solution || solution->type != VALUE_STR)
@@ -572,9 +572,12 @@ static int math_scores(struct work *w, enum math_edition edition, const char *mi
         return r;
     if (find_measure(w, minerva_metric))
         add_score(w, minerva_metric, minerva, 1);
-    if (find_measure(w, value_metric))
-        add_score(w, value_metric, math_value_equal(w->a, text, solution->s), 1);
-    return 0;
+    if (!find_measure(w, value_metric))
+        return 0;
+    r = math_verify(w->a, text, solution->s, edition == MATH_MINERVA, &verified, w->err);
+    if (r == 0)
+        add_score(w, value_metric, verified, 1);
+    return r;
 }
 
 static int process_leaderboard_math(struct work *w)

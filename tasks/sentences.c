@@ -285,16 +285,13 @@ static int apply_rules(struct arena *a, struct str text, struct str *ret, struct
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < sizeof rules / sizeof *rules; i++) {
-        struct regex *regex;
+        const struct regex *regex;
         if (!rules[i].replacement) {
             text = str_cat(a, str_cat(a, STR(" "), text), STR(" "));
             continue;
         }
-        r = regex_compile(str_of(rules[i].pattern), 0, "word rule", &regex, err);
-        if (r < 0)
-            break;
-        r = regex_sub(regex, a, text, str_of(rules[i].replacement), &text, err);
-        regex_free(regex);
+        if ((r = regex_constant(rules[i].pattern, 0, &regex, err)) == 0)
+            r = regex_sub(regex, a, text, str_of(rules[i].replacement), &text, err);
     }
     *ret = text;
     return r;

@@ -12,6 +12,7 @@
 #include "tasks/language.h"
 #include "tasks/math_answer.h"
 #include "tasks/math_expr.h"
+#include "tasks/math_value.h"
 #include "tasks/sentences.h"
 
 static struct str text_at(const struct value *line, const char *key)
@@ -62,16 +63,18 @@ static int math(struct arena *a, const struct value *line, struct error *err)
 {
     struct str answer = text_at(line, "answer"), solution = text_at(line, "solution"), normal[2];
     struct str gold = math_boxed(solution), minerva_gold;
-    bool original, minerva;
+    bool original, minerva, leaderboard, verified;
     int r = 0;
     if ((r = math_normalize(a, gold, MATH_MINERVA, &minerva_gold, err)) < 0 ||
         (r = math_minerva_equal(a, answer, gold, MATH_LEADERBOARD, &original, err)) < 0 ||
         (r = math_minerva_equal(a, answer, minerva_gold, MATH_MINERVA, &minerva, err)) < 0 ||
+        (r = math_verify(a, answer, solution, false, &leaderboard, err)) < 0 ||
+        (r = math_verify(a, answer, solution, true, &verified, err)) < 0 ||
         (r = math_normalize(a, answer, MATH_LEADERBOARD, &normal[0], err)) < 0 ||
         (r = math_normalize(a, answer, MATH_MINERVA, &normal[1], err)) < 0)
         return r;
     struct buf b = {0};
-    buf_printf(&b, "[%d, %d, %d, ", original, minerva, math_value_equal(a, answer, solution));
+    buf_printf(&b, "[%d, %d, %d, %d, ", original, leaderboard, minerva, verified);
     buf_json_str(&b, normal[0], true);
     buf_puts(&b, ", ");
     buf_json_str(&b, normal[1], true);
@@ -82,9 +85,11 @@ static int math(struct arena *a, const struct value *line, struct error *err)
 
 static int equal(struct arena *a, const struct value *line, struct error *err)
 {
-    (void)a, (void)err;
+    (void)err;
     struct str x = text_at(line, "a"), y = text_at(line, "b");
-    printf("[%d, %d]\n", math_equal(x, y, false), math_equal(x, y, true));
+    const struct math_value *v = math_value_read(a, x, MATH_VERIFY),
+                            *w = math_value_read(a, y, MATH_VERIFY);
+    printf("[%d, %d]\n", math_equal(x, y), v && w && math_value_same(a, v, w));
     return 0;
 }
 
