@@ -218,7 +218,9 @@ maps, map_of = {}, datasets.Dataset.map
 
 def cached_map(self, function, *a, **k):
     """As with data sets on a disk, what was mapped once is there: GPQA's choices are shuffled once."""
-    key = (self._fingerprint, function.__qualname__)
+    key = (self._fingerprint, getattr(function, "__qualname__", None))
+    if key[1] is None:  # a filter
+        return map_of(self, function, *a, **k)
     if key not in maps:
         maps[key] = map_of(self, function, *a, **k)
     return maps[key]
