@@ -71,7 +71,9 @@ static int hash_files(struct checkpoint *c, struct pool *pool, struct error *err
                                         "tokenizer_config.json",
                                         "special_tokens_map.json",
                                         "generation_config.json",
-                                        "chat_template.jinja"};
+                                        "chat_template.jinja",
+                                        "quantize_config.json",
+                                        "quant_config.json"};
     struct hasher *h = hasher_new();
     for (size_t i = 0; i < c->files.n; i++)
         hash_weights(h, &c->files.items[i], pool);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "backends/local/stored.h"
 #include "base/limits.h"
 
 /* ---- families ---- */
@@ -72,6 +73,7 @@ struct load {
     bool in_layer; /* what is read now */
     size_t n_int8; /* matrices that take INT8 activations */
     struct pool *pool;
+    struct matrix_source source;
     struct error *err;
 };
 
@@ -395,19 +397,20 @@ static int foresee_quantized(struct load *l)
         l->c->path, format_info[l->quant.format].name, bytes >> 20, available >> 20);
 }
 
-static int read_matrix(struct load *l, const struct tensor *t, int64_t rows, int64_t cols,
-                       struct weight *ret)
+static int read_matrix(struct load *l, const char *module, const char *class, int64_t rows,
+                       int64_t cols, struct weight *ret)
 {
-    int r = tensor_matrix(l->c, &l->m->owned, t, rows, cols, ret, l->err);
+    int r = matrix_read(&l->source, module, class, rows, cols, ret, l->err);
     if (r < 0)
         return r;
     enum format f = l->quant.layers_only && !l->in_layer ? FORMAT_COUNT : l->quant.format;
     if (f != FORMAT_COUNT && l->quant.group && cols % l->quant.group != 0)
-        return error_set(l->err, E_INPUT,
-                         "cannot quantize tensor \"%.*s\" of the model \"%s\": its %lld columns "
-                         "are not a multiple of %d; choose another group_size, or quant=none",
-                         STR_ARG(t->name), l->c->path, (long long)cols, l->quant.group);
-    bool quantizes = f != FORMAT_COUNT && f != t->format && format_row_bytes(f, cols) > 0;
+        return error_set(
+            l->err, E_INPUT,
+            "cannot quantize tensor \"%s.weight\" of the model \"%s\": its %lld columns "
+            "are not a multiple of %d; choose another group_size, or quant=none",
+            module, l->c->path, (long long)cols, l->quant.group);
+    bool quantizes = f != FORMAT_COUNT && f != ret->format && format_row_bytes(f, cols) > 0;
     r = quantizes ? quantize(l, ret) : 0;
     if (l->quant.int8_activations && l->in_layer && format_info[ret->format].takes_int8) {
         ret->x.kind = X_INT8;
@@ -450,10 +453,9 @@ static int read_layer(struct load *l, int i)
         memcpy((char *)layer + norms[k].field, &v, sizeof v);
     }
     for (size_t k = 0; k < N_MATRICES; k++) {
-        const struct tensor *t = need_tensor(l, layer_name(l, matrices[k].name, i, ".weight"));
         int64_t rows = size_of(l->m, matrices[k].rows), cols = size_of(l->m, matrices[k].cols);
         struct weight *w = (struct weight *)(void *)((char *)layer + matrices[k].weight);
-        if (!t || read_matrix(l, t, rows, cols, w) < 0)
+        if (read_matrix(l, layer_name(l, matrices[k].name, i, ""), "Linear", rows, cols, w) < 0)
             return l->err->code;
         const struct tensor *b =
             checkpoint_tensor(l->c, layer_name(l, matrices[k].name, i, ".bias"));
@@ -465,33 +467,53 @@ static int read_layer(struct load *l, int i)
     return 0;
 }
 
+/* The module of a tensor ".weight". */
+static const char *module_of(struct load *l, struct names tensor)
+{
+    const char *name = pick(l, tensor);
+    return arena_copy(&l->m->arena, name, strlen(name) - strlen(".weight"));
+}
+
+/* Whether the head is the embedding: without a tensor of its own, or because config.json says so.
+ */
+static int read_tied(struct load *l, const char *head, bool *ret)
+{
+    bool has = checkpoint_tensor(l->c, pick(l, l->family->head)) ||
+               (!l->c->is_gguf && stored_trace(l->c, &l->m->arena, head)),
+         tie = false;
+    int r = l->c->is_gguf
+                ? 0
+                : dict_bool(l->c->settings, "tie_word_embeddings", false, l->c->path, &tie, l->err);
+    if (r < 0)
+        return r;
+    if (!l->c->is_gguf && !has && !tie)
+        return error_set(l->err, E_INPUT,
+                         "cannot run the model \"%s\": it lacks the tensor \"%s\", and its "
+                         "config.json does not say that it shares the embedding's",
+                         l->c->path, l->family->head.hf);
+    *ret = !has || tie;
+    return 0;
+}
+
 static int read_weights(struct load *l)
 {
     struct model *m = l->m;
     const struct tensor *t = need_tensor(l, pick(l, l->family->embed));
+    const char *head = module_of(l, l->family->head);
     if (!t)
         return l->err->code;
     int64_t vocab = t->shape[0];
-    int r = read_matrix(l, t, vocab, m->width, &m->embed);
+    int r = read_matrix(l, module_of(l, l->family->embed), "Embedding", vocab, m->width, &m->embed);
     if (r < 0)
         return r;
     m->vocab = (int)vocab;
     if (!(t = need_tensor(l, pick(l, l->family->norm))) || !(m->norm = read_vector(l, t, m->width)))
         return l->err->code;
-    t = checkpoint_tensor(l->c, pick(l, l->family->head));
-    bool tie = false;
-    if (!l->c->is_gguf &&
-        (r = dict_bool(l->c->settings, "tie_word_embeddings", false, l->c->path, &tie, l->err)) < 0)
+    if ((r = read_tied(l, head, &m->tied)) < 0)
         return r;
-    m->tied = !t || tie;
-    if (!l->c->is_gguf && !t && !tie)
-        return error_set(l->err, E_INPUT,
-                         "cannot run the model \"%s\": it lacks the tensor \"%s\", and its "
-                         "config.json does not say that it shares the embedding's",
-                         l->c->path, l->family->head.hf);
     if (m->tied)
         m->head = m->embed;
-    else if ((r = read_matrix(l, t, vocab, m->width, &m->head)) < 0)
+    else if ((r = read_matrix(l, head, "Linear", vocab, m->width, &m->head)) < 0)
         return r;
     m->layers = arena_array(&m->arena, (size_t)m->n_layers, sizeof *m->layers);
     l->in_layer = true;
@@ -506,17 +528,32 @@ static int read_weights(struct load *l)
     return r;
 }
 
+/* How a quantized checkpoint says that its matrices are stored. */
+static int open_source(struct load *l, struct quant_config **ret)
+{
+    l->source = (struct matrix_source){
+        .c = l->c, .arena = &l->m->arena, .owned = &l->m->owned, .pool = l->pool};
+    int r = l->c->is_gguf
+                ? 0
+                : quant_config_read(&l->c->arena, l->c->path, l->c->settings, ret, l->err);
+    l->source.config = *ret;
+    return r < 0 ? error_prefix(l->err, "cannot run the model: ") : 0;
+}
+
 int model_open(const char *path, const struct quantization *quant, struct pool *pool,
                struct model **ret, struct error *err)
 {
     struct model *m = mem_alloc(1, sizeof *m);
     struct error mine = {0};
     int r = checkpoint_open(path, pool, &m->files, &mine);
+    struct quant_config *config = NULL;
     struct load l = {.m = m, .c = m->files, .pool = pool, .err = &mine};
     l.quant = quant ? *quant : (struct quantization){.format = FORMAT_COUNT};
     if (r == 0 && (r = find_family(&l)) == 0 && (r = read_shape(&l)) == 0 &&
-        (r = read_rope(&l)) == 0 && (r = foresee_quantized(&l)) == 0)
+        (r = read_rope(&l)) == 0 && (r = foresee_quantized(&l)) == 0 &&
+        (r = open_source(&l, &config)) == 0)
         r = read_weights(&l);
+    quant_config_free(config);
     if (r == 0) {
         m->architecture = l.family->gguf;
         *ret = m;
@@ -533,12 +570,17 @@ static struct weight *layer_matrix(const struct model *m, int layer, size_t i)
     return (struct weight *)(void *)((char *)&m->layers[layer] + matrices[i].weight);
 }
 
-/* Rows that the model made itself go, unless they are the embedding's; the file's are forgotten. */
+/* What the model made itself goes, unless it is the embedding's; the file's is forgotten. Whether a
+ * weight has zero points is still asked, but not what they are. */
 static void drop_rows(struct model *m, struct weight *w)
 {
-    if (!owned_has(&m->owned, w->data)) {
+    if (!owned_has(&m->owned, w->data))
         forget_pages(w->data, row_bytes(w));
-    } else if (w->data != m->embed.data) {
+    if (w->data == m->embed.data)
+        return;
+    owned_drop(&m->owned, w->scales);
+    owned_drop(&m->owned, w->zeros);
+    if (owned_has(&m->owned, w->data)) {
         owned_drop(&m->owned, w->data);
         w->data = NULL;
     }

@@ -14,10 +14,12 @@ static const struct {
     enum format format;
     int bytes;
 } dtypes[] = {
-    {"F32", FORMAT_F32, 4},    {"F16", FORMAT_F16, 2},       {"BF16", FORMAT_BF16, 2},
-    {"F64", FORMAT_COUNT, 8},  {"I64", FORMAT_COUNT, 8},     {"I32", FORMAT_COUNT, 4},
-    {"I16", FORMAT_COUNT, 2},  {"I8", FORMAT_COUNT, 1},      {"U8", FORMAT_COUNT, 1},
-    {"BOOL", FORMAT_COUNT, 1}, {"F8_E4M3", FORMAT_COUNT, 1}, {"F8_E5M2", FORMAT_COUNT, 1},
+    {"F32", FORMAT_F32, 4},       {"F16", FORMAT_F16, 2},       {"BF16", FORMAT_BF16, 2},
+    {"F64", FORMAT_COUNT, 8},     {"I64", FORMAT_COUNT, 8},     {"U64", FORMAT_COUNT, 8},
+    {"I32", FORMAT_COUNT, 4},     {"U32", FORMAT_COUNT, 4},     {"I16", FORMAT_COUNT, 2},
+    {"U16", FORMAT_COUNT, 2},     {"I8", FORMAT_COUNT, 1},      {"U8", FORMAT_COUNT, 1},
+    {"BOOL", FORMAT_COUNT, 1},    {"F8_E4M3", FORMAT_COUNT, 1}, {"F8_E5M2", FORMAT_COUNT, 1},
+    {"F8_E8M0", FORMAT_COUNT, 1},
 };
 
 static int bad_tensor(const char *file, struct str name, const char *what, struct error *err)

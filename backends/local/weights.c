@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "backends/local/stored.h"
+
 /* ---- memory ---- */
 
 void *owned_new(struct owned *o, size_t n, size_t size)
@@ -65,7 +67,7 @@ const struct tensor *tensor_need(const struct checkpoint *c, const char *name, s
     return t;
 }
 
-static void put_shape(struct buf *b, const int64_t *shape, int n_dims)
+void put_shape(struct buf *b, const int64_t *shape, int n_dims)
 {
     buf_char(b, '[');
     for (int d = 0; d < n_dims; d++)
@@ -136,4 +138,31 @@ int tensor_matrix(const struct checkpoint *c, struct owned *o, const struct tens
         return r;
     *ret = (struct weight){.format = t->format, .rows = rows, .cols = cols, .data = t->data};
     return align(c, o, ret, t->bytes, err);
+}
+
+/* Codes without a word on how they are stored. */
+static int unexplained(const struct matrix_source *s, const char *module, const char *tensor,
+                       struct error *err)
+{
+    return error_set(err, E_INPUT,
+                     "cannot run the model \"%s\": it has the tensor \"%s\", but %s%s that module "
+                     "\"%s\" is quantized",
+                     s->c->path, tensor, s->config ? s->config->where : "config.json",
+                     s->config ? " does not say" : " has no quantization_config that says", module);
+}
+
+int matrix_read(const struct matrix_source *s, const char *module, const char *class, int64_t rows,
+                int64_t cols, struct weight *ret, struct error *err)
+{
+    const struct stored *how = NULL;
+    int r = quant_config_find(s->config, str_of(module), class, &how, err);
+    if (r < 0)
+        return r;
+    if (how)
+        return stored_read(s, module, how, rows, cols, ret, err);
+    const char *trace = s->c->is_gguf ? NULL : stored_trace(s->c, s->arena, module);
+    if (trace)
+        return unexplained(s, module, trace, err);
+    const struct tensor *t = tensor_need(s->c, arena_printf(s->arena, "%s.weight", module), err);
+    return t ? tensor_matrix(s->c, s->owned, t, rows, cols, ret, err) : err->code;
 }

@@ -1,9 +1,10 @@
-/* weights.h: one matrix of a checkpoint as the kernels' struct weight. Private to model.c and
- * weights.c. */
+/* weights.h: one matrix of a checkpoint as the kernels' struct weight. Private to model.c,
+ * weights.c and stored.c. */
 #ifndef ASSAY_BACKENDS_LOCAL_WEIGHTS_H
 #define ASSAY_BACKENDS_LOCAL_WEIGHTS_H
 
 #include "backends/local/checkpoint.h"
+#include "backends/local/quant_config.h"
 
 /* Memory that a model made for its weights beside the mapped file. */
 struct owned {
@@ -34,6 +35,24 @@ float *tensor_vector(struct arena *a, const struct checkpoint *c, const struct t
  * address that its numbers cannot be read from. */
 int tensor_matrix(const struct checkpoint *c, struct owned *o, const struct tensor *t, int64_t rows,
                   int64_t cols, struct weight *ret, struct error *err);
+
+/* Where matrices are read from, and what is made for them goes. */
+struct matrix_source {
+    const struct checkpoint *c;
+    const struct quant_config *config; /* NULL: every matrix is in floats or GGUF's blocks */
+    struct arena *arena;               /* names, and what is small */
+    struct owned *owned;               /* codes that had to be put in another order; scales */
+    struct pool *pool;
+};
+
+/* The matrix of a module: `module`.weight as tensor_matrix, or codes with their scales, zero points
+ * and activations as the configuration says. They point into the file where it has them as kernels
+ * read them. E_INPUT: the file has other tensors than the configuration says (err names both), or
+ * a scale that is none. */
+int matrix_read(const struct matrix_source *s, const char *module, const char *class, int64_t rows,
+                int64_t cols, struct weight *ret, struct error *err);
+
+void put_shape(struct buf *b, const int64_t *shape, int n_dims); /* "[2, 3]" */
 
 /* The file's pages are not needed any more: memory goes back, so that loading with quant= never
  * holds the model twice. Should somebody read them, they are read from the file again. */

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "kernels/kernels.h"
+#include "tests/backends/packed_matrix.h"
 
 enum {
     N_LAYERS = 2,
@@ -76,11 +77,13 @@ struct tiny_tensor {
     int64_t cols;
     float *data; /* [rows, cols] */
     enum format format;
-    struct str bytes; /* in that format */
+    struct str bytes;                   /* in that format */
+    const struct packed_tensor *packed; /* instead of all but the name and the bytes; NULL */
 };
 
 struct writer {
     const struct tiny_model *t;
+    const struct packing *packing; /* NULL: none */
     struct arena arena;
     bool is_gguf;
     enum format format;
@@ -98,11 +101,11 @@ static float next_random(uint64_t *state)
     return (float)(int64_t)(z >> 40) * 0x1p-23f - 1.0f;
 }
 
-static uint64_t seed_of(const struct writer *w, const char *name)
+uint64_t tiny_seed(uint64_t model, const char *tensor)
 {
-    uint64_t h = 1469598103934665603u + w->t->seed;
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * 1099511628211u;
+    uint64_t h = 1469598103934665603u + model;
+    for (; *tensor; tensor++)
+        h = (h ^ (unsigned char)*tensor) * 1099511628211u;
     return h;
 }
 
@@ -145,6 +148,20 @@ static int pack(struct writer *w, struct tiny_tensor *t)
     return 0;
 }
 
+/* The tensors of a packed matrix; their names begin with the module's. */
+static void add_packed(struct writer *w, const char *weight, const struct packed_matrix *m)
+{
+    struct packed_tensor *parts = arena_array(&w->arena, PACKED_TENSORS, sizeof *parts);
+    memcpy(parts, m->tensors, sizeof m->tensors);
+    for (int i = 0; i < m->n; i++) {
+        struct tiny_tensor t = {.packed = &parts[i], .bytes = parts[i].bytes};
+        t.name = arena_printf(&w->arena, "%.*s.%s", (int)(strlen(weight) - strlen(".weight")),
+                              weight, parts[i].part);
+        if (!named(w->t->missing, t.name))
+            *ARRAY_PUSH(&w->tensors) = t;
+    }
+}
+
 /* `rows` 0 makes a vector around `centre`. */
 static int add_tensor(struct writer *w, const char *hf, const char *gguf, int64_t rows,
                       int64_t cols, float centre, float spread)
@@ -155,9 +172,21 @@ static int add_tensor(struct writer *w, const char *hf, const char *gguf, int64_
                             .format = w->is_gguf && !rows ? FORMAT_F32 : w->format};
     size_t n = (size_t)(rows ? rows : 1) * (size_t)cols;
     t.data = arena_array(&w->arena, n, sizeof *t.data);
-    uint64_t state = seed_of(w, hf);
+    uint64_t state = tiny_seed(w->t->seed, hf);
     for (size_t i = 0; i < n; i++)
         t.data[i] = centre + spread * next_random(&state);
+    if (w->packing && rows && strstr(hf, ".layers.")) {
+        struct packed_matrix m;
+        packed_random(&w->arena, w->packing, tiny_seed(w->t->seed, hf), rows, cols, (double)spread,
+                      &m);
+        if (!w->t->unpacked) {
+            add_packed(w, hf, &m);
+            return 0;
+        }
+        for (size_t i = 0; i < n; i++)
+            t.data[i] = (float)m.values[i];
+        t.format = FORMAT_F32;
+    }
     if (w->is_gguf && (strstr(gguf, "attn_q.") || strstr(gguf, "attn_k.")))
         permute_heads(w, t.data, rows ? rows : cols, rows ? cols : 1);
     int r = pack(w, &t);
@@ -195,6 +224,16 @@ static int add_layer_tensor(struct writer *w, int layer, size_t which, const cha
     return add_tensor(w, hf, gguf, rows, cols, 0, sqrtf(3.0f / (float)cols));
 }
 
+static int add_sub_norms(struct writer *w, int layer)
+{
+    struct arena *a = &w->arena;
+    int r = add_tensor(w, arena_printf(a, "model.layers.%d.self_attn.attn_sub_norm.weight", layer),
+                       "", 0, (int64_t)N_HEADS * HEAD_SIZE, 1, 0.1f);
+    return r < 0 ? r
+                 : add_tensor(w, arena_printf(a, "model.layers.%d.mlp.ffn_sub_norm.weight", layer),
+                              "", 0, HIDDEN, 1, 0.1f);
+}
+
 static int make_tensors(struct writer *w)
 {
     int r =
@@ -205,6 +244,8 @@ static int make_tensors(struct writer *w)
             if (r == 0 && w->t->biases && layer_tensors[k].cols)
                 r = add_layer_tensor(w, i, k, "bias");
         }
+        if (r == 0 && w->t->bitnet)
+            r = add_sub_norms(w, i);
     }
     if (r == 0)
         r = add_tensor(w, "model.norm.weight", "output_norm.weight", 0, WIDTH, 1, 0.1f);
@@ -232,14 +273,17 @@ static int write_safetensors(struct writer *w, const char *dir, const char *name
     for (size_t i = first; i < w->tensors.n; i += step) {
         const struct tiny_tensor *t = &w->tensors.items[i];
         size_t at = offset + (named(w->t->outside, t->name) ? (size_t)1 << 40 : 0);
-        const char *dtype = t->format == FORMAT_F32   ? "F32"
+        const char *dtype = t->packed                 ? t->packed->dtype
+                            : t->format == FORMAT_F32 ? "F32"
                             : t->format == FORMAT_F16 ? "F16"
                                                       : "BF16";
+        const int64_t plain[] = {t->rows, t->cols};
+        const int64_t *shape = t->packed ? t->packed->shape : t->rows ? plain : plain + 1;
+        int n_dims = t->packed ? t->packed->n_dims : t->rows ? 2 : 1;
         buf_printf(&header, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", t->name, dtype);
-        if (t->rows)
-            buf_printf(&header, "%" PRId64 ",", t->rows);
-        buf_printf(&header, "%" PRId64 "],\"data_offsets\":[%zu,%zu]}", t->cols, at,
-                   at + t->bytes.n);
+        for (int d = 0; d < n_dims; d++)
+            buf_printf(&header, "%s%" PRId64, d ? "," : "", shape[d]);
+        buf_printf(&header, "],\"data_offsets\":[%zu,%zu]}", at, at + t->bytes.n);
         offset += t->bytes.n;
     }
     buf_char(&header, '}');
@@ -273,19 +317,29 @@ static int write_shards(struct writer *w, const char *dir)
 static int write_config(struct writer *w, const char *dir)
 {
     const char *biases = w->t->biases ? "true" : "false";
+    const char *quantized = w->t->quantization_config       ? w->t->quantization_config
+                            : w->packing && !w->t->unpacked ? packing_config(w->packing)
+                                                            : NULL;
     struct buf b = {0};
+    buf_puts(&b, "{\n");
+    if (quantized)
+        buf_printf(&b, "  \"quantization_config\": %s,\n", quantized);
     buf_printf(&b,
-               "{\n  \"architectures\": [\"LlamaForCausalLM\"],\n  \"model_type\": \"%s\",\n"
+               "  \"architectures\": [\"%sForCausalLM\"],\n  \"model_type\": \"%s\",\n"
                "  \"vocab_size\": %d,\n  \"hidden_size\": %d,\n  \"intermediate_size\": %d,\n"
                "  \"num_hidden_layers\": %d,\n  \"num_attention_heads\": %d,\n"
                "  \"num_key_value_heads\": %d,\n  \"head_dim\": %d,\n"
-               "  \"max_position_embeddings\": %d,\n  \"hidden_act\": \"silu\",\n"
+               "  \"max_position_embeddings\": %d,\n  \"hidden_act\": \"%s\",\n"
                "  \"rms_norm_eps\": 1e-05,\n  \"rope_theta\": 10000.0,\n"
                "  \"tie_word_embeddings\": %s,\n  \"attention_bias\": %s,\n  \"mlp_bias\": %s,\n"
                "  \"bos_token_id\": %d,\n  \"eos_token_id\": %d,\n  \"torch_dtype\": \"%s\"\n}\n",
-               w->t->architecture ? w->t->architecture : "llama", N_VOCAB, WIDTH, HIDDEN, N_LAYERS,
-               N_HEADS, N_KV_HEADS, HEAD_SIZE, CONTEXT, w->t->untied ? "false" : "true", biases,
-               biases, TINY_BOS, TINY_EOS,
+               w->t->bitnet ? "BitNet" : "Llama",
+               w->t->architecture ? w->t->architecture
+               : w->t->bitnet     ? "bitnet"
+                                  : "llama",
+               N_VOCAB, WIDTH, HIDDEN, N_LAYERS, N_HEADS, N_KV_HEADS, HEAD_SIZE, CONTEXT,
+               w->t->bitnet ? "relu2" : "silu", w->t->untied ? "false" : "true", biases, biases,
+               TINY_BOS, TINY_EOS,
                w->format == FORMAT_F32   ? "float32"
                : w->format == FORMAT_F16 ? "float16"
                                          : "bfloat16");
@@ -540,6 +594,8 @@ static const struct {
 int tiny_model_write(const struct tiny_model *t, const char *path, struct error *err)
 {
     struct writer w = {.t = t, .err = err};
+    if (t->packing && !(w.packing = packing_named(t->packing)))
+        return error_set(err, E_USAGE, "there is no packing \"%s\"", t->packing);
     int r = error_set(err, E_USAGE, "there is no tiny model of kind \"%s\"", t->kind);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(kinds[i].name, t->kind) != 0)

@@ -24,6 +24,12 @@ struct tiny_model {
     bool biases;   /* of all linear layers */
     bool adds_bos; /* the tokenizer puts <s> in front */
     bool no_chat_template;
+    bool bitnet; /* the BitNet family (hf only): norms inside, squared ReLU */
+    /* The layers' matrices are stored so (hf only; packed_matrix.h has the names), or, unpacked, as
+     * the f32 values that this stands for. NULL: as the kind says. */
+    const char *packing;
+    bool unpacked;
+    const char *quantization_config; /* instead of the packing's own */
 
     /* What a test breaks. Tensors are named as in the file that is written. */
     const char *architecture; /* instead of "llama" */
@@ -35,5 +41,8 @@ struct tiny_model {
 
 /* Writes the model to `path`: a folder, which is made, or a file. E_USAGE: no such kind. */
 int tiny_model_write(const struct tiny_model *t, const char *path, struct error *err);
+
+/* What a tensor's numbers begin with: by the model's seed and its Hugging Face name. */
+uint64_t tiny_seed(uint64_t model, const char *tensor);
 
 #endif
