@@ -230,7 +230,8 @@ static float activation_scale(const struct weight *w, float most)
         float s = fp8_to_f32(fp8_from_f32(most / 6 / w->x.scale));
         return (s > 0 ? s : 0x1p-3f) * w->x.scale;
     }
-    float s = w->x.scale > 0 ? w->x.scale : most / (w->x.kind == X_INT8 ? 127.5f : 448);
+    float reach = w->x.kind != X_INT8 ? 448 : w->x.reach > 0 ? w->x.reach : 127.5f;
+    float s = w->x.scale > 0 ? w->x.scale : most / reach;
     return s > 0 ? s : FLT_EPSILON;
 }
 

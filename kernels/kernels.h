@@ -122,6 +122,7 @@ struct weight {
         enum activation kind;
         int group;   /* columns of a token that share a scale; 0: the token */
         float scale; /* 0: found as tokens come */
+        float reach; /* of X_INT8: what takes the place of 127.5 (BitNet: 127); 0: nothing */
     } x;             /* X_F32 for a head that meets logprobs */
 };
 
@@ -253,6 +254,9 @@ struct kernels {
     /* y[n] = silu(gate[n]) * up[n], rounded to dtype; y may be gate. */
     void (*silu_mul)(struct device *dev, float *y, const float *gate, const float *up, size_t n,
                      enum format dtype);
+    /* y[n] = max(gate[n], 0)^2 * up[n], likewise. */
+    void (*relu2_mul)(struct device *dev, float *y, const float *gate, const float *up, size_t n,
+                      enum format dtype);
     /* y[n] += x[n], rounded to dtype. */
     void (*add)(struct device *dev, float *y, const float *x, size_t n, enum format dtype);
     /* Rounds x[n] to dtype and back (FORMAT_BF16, FORMAT_F16; F32 does nothing). */

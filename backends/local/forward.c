@@ -57,6 +57,13 @@ static void linear(struct forward *f, float *y, const float *x, const struct wei
     round_to_dtype(f, y, T, w->rows);
 }
 
+/* A norm inside the layer, where the family has one. */
+static void sub_norm(struct forward *f, float *x, const float *w, int T, int64_t width)
+{
+    if (w)
+        f->k->add_rmsnorm(f->k->dev, x, x, NULL, w, T, (int)width, f->m->norm_eps, f->dtype);
+}
+
 /* x += more (NULL: nothing); y = norm(x). */
 static void add_norm(struct forward *f, float *y, float *x, const float *more, const float *w,
                      int T)
@@ -88,6 +95,7 @@ static void attention(struct forward *f, const struct layer *l, const struct bat
     k->attention(k->dev, f->attended, f->q, kv->cache, kv->layer, b, m->n_heads,
                  1.0f / sqrtf((float)m->head_size));
     round_to_dtype(f, f->attended, T, (int64_t)m->n_heads * m->head_size);
+    sub_norm(f, f->attended, l->attn_sub_norm, T, l->o.cols);
     see(f, INPUT_O, f->attended, T, &l->o);
     linear(f, f->y, f->attended, &l->o, l->o_bias, T);
 }
@@ -98,7 +106,9 @@ static void feed_forward(struct forward *f, const struct layer *l, int T)
     see(f, INPUT_FFN, f->y, T, &l->gate);
     linear(f, f->gate, f->y, &l->gate, l->gate_bias, T);
     linear(f, f->up, f->y, &l->up, l->up_bias, T);
-    f->k->silu_mul(f->k->dev, f->gate, f->gate, f->up, (size_t)T * (size_t)f->m->hidden, f->dtype);
+    (f->m->gate == GATE_RELU2 ? f->k->relu2_mul : f->k->silu_mul)(
+        f->k->dev, f->gate, f->gate, f->up, (size_t)T * (size_t)f->m->hidden, f->dtype);
+    sub_norm(f, f->gate, l->ffn_sub_norm, T, l->down.cols);
     see(f, INPUT_DOWN, f->gate, T, &l->down);
     linear(f, f->y, f->gate, &l->down, l->down_bias, T);
 }

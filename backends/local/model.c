@@ -18,9 +18,12 @@ struct names {
 
 struct family {
     const char *hf;   /* config.json: model_type */
-    const char *gguf; /* general.architecture, and the prefix of its settings */
+    const char *gguf; /* general.architecture, and the prefix of its settings; NULL: never GGUF */
     enum rope_kind hf_rope, gguf_rope;
     struct names embed, norm, head, rope_factors;
+    const char *activation; /* hidden_act, where config.json has none */
+    double theta;           /* likewise rope_theta */
+    bool sub_norms;         /* norms inside attention and feed-forward layer */
 };
 
 static const struct family families[] = {
@@ -31,7 +34,21 @@ static const struct family families[] = {
      {"model.embed_tokens.weight", "token_embd.weight"},
      {"model.norm.weight", "output_norm.weight"},
      {"lm_head.weight", "output.weight"},
-     {"", "rope_freqs.weight"}},
+     {"", "rope_freqs.weight"},
+     "silu",
+     10000,
+     false},
+    {"bitnet",
+     NULL,
+     ROPE_HALVES,
+     ROPE_HALVES,
+     {"model.embed_tokens.weight", ""},
+     {"model.norm.weight", ""},
+     {"lm_head.weight", ""},
+     {"", ""},
+     "relu2",
+     500000,
+     true},
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
@@ -56,11 +73,25 @@ enum { N_MATRICES = sizeof matrices / sizeof *matrices };
 static const struct {
     size_t field;
     struct names name;
+    char size;
+    bool is_sub; /* of families with sub_norms only */
 } norms[] = {
     {offsetof(struct layer, attn_norm),
-     {"model.layers.%d.input_layernorm.weight", "blk.%d.attn_norm.weight"}},
+     {"model.layers.%d.input_layernorm.weight", "blk.%d.attn_norm.weight"},
+     'D',
+     false},
     {offsetof(struct layer, ffn_norm),
-     {"model.layers.%d.post_attention_layernorm.weight", "blk.%d.ffn_norm.weight"}},
+     {"model.layers.%d.post_attention_layernorm.weight", "blk.%d.ffn_norm.weight"},
+     'D',
+     false},
+    {offsetof(struct layer, attn_sub_norm),
+     {"model.layers.%d.self_attn.attn_sub_norm.weight", ""},
+     'H',
+     true},
+    {offsetof(struct layer, ffn_sub_norm),
+     {"model.layers.%d.mlp.ffn_sub_norm.weight", ""},
+     'F',
+     true},
 };
 
 /* ---- reading ---- */
@@ -91,9 +122,11 @@ static int find_family(struct load *l)
     struct buf known = {0};
     for (int i = 0; i < N_FAMILIES; i++) {
         const char *have = l->c->is_gguf ? families[i].gguf : families[i].hf;
+        if (!have)
+            continue;
         if (strcmp(have, name) == 0)
             l->family = &families[i];
-        buf_printf(&known, "%s%s", i ? ", " : "", have);
+        buf_printf(&known, "%s%s", known.n ? ", " : "", have);
     }
     if (!l->family)
         r = error_set(
@@ -150,21 +183,36 @@ static int get_float(struct load *l, const char *hf, const char *gguf, double de
     return 0;
 }
 
+static int set_gate(struct load *l, const char *name)
+{
+    static const struct {
+        const char *name;
+        enum gate gate;
+    } known[] = {{"silu", GATE_SILU}, {"swish", GATE_SILU}, {"relu2", GATE_RELU2}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].name, name) == 0) {
+            l->m->gate = known[i].gate;
+            return 0;
+        }
+    return error_set(l->err, E_UNSUPPORTED,
+                     "cannot run the model \"%s\": its activation \"%s\" is not known; known: "
+                     "silu, swish, relu2",
+                     l->c->path, name);
+}
+
 /* What the forward pass does not do must not be asked for. */
 static int check_features(struct load *l)
 {
     const char *activation;
     int rotated = l->m->head_size;
-    int r = dict_str(l->c->settings, "hidden_act", "silu", l->c->path, &activation, l->err);
+    int r = dict_str(l->c->settings, "hidden_act", l->family->activation, l->c->path, &activation,
+                     l->err);
     if (r == 0 && l->c->is_gguf)
         r = get_size(l, "", "rope.dimension_count", rotated, &rotated);
     if (r < 0)
         return r;
-    if (strcmp(activation, "silu") != 0 && strcmp(activation, "swish") != 0)
-        return error_set(l->err, E_UNSUPPORTED,
-                         "cannot run the model \"%s\": its activation \"%s\" is not known; known: "
-                         "silu",
-                         l->c->path, activation);
+    if ((r = set_gate(l, activation)) < 0)
+        return r;
     if (rotated != l->m->head_size)
         return error_set(l->err, E_UNSUPPORTED,
                          "cannot run the model \"%s\": it rotates %d of the %d values of a head; "
@@ -285,9 +333,9 @@ static int read_rope(struct load *l)
     float theta;
     /* transformers 5 moved theta and the scaling into rope_parameters */
     const struct value *p = dict_get(l->c->settings, "rope_parameters");
-    double moved = 10000;
+    double moved = l->family->theta;
     int r = p && p->type == VALUE_DICT
-                ? dict_float(p, "rope_theta", 10000, l->c->path, &moved, l->err)
+                ? dict_float(p, "rope_theta", moved, l->c->path, &moved, l->err)
                 : 0;
     if (r < 0 || (r = get_float(l, "rope_theta", "rope.freq_base", moved, &theta)) < 0)
         return r;
@@ -446,8 +494,10 @@ static int read_layer(struct load *l, int i)
 {
     struct layer *layer = &l->m->layers[i];
     for (size_t k = 0; k < sizeof norms / sizeof *norms; k++) {
+        if (norms[k].is_sub && !l->family->sub_norms)
+            continue;
         const struct tensor *t = need_tensor(l, layer_name(l, norms[k].name, i, ""));
-        float *v = t ? read_vector(l, t, l->m->width) : NULL;
+        float *v = t ? read_vector(l, t, (int)size_of(l->m, norms[k].size)) : NULL;
         if (!v)
             return l->err->code;
         memcpy((char *)layer + norms[k].field, &v, sizeof v);
@@ -555,7 +605,7 @@ int model_open(const char *path, const struct quantization *quant, struct pool *
         r = read_weights(&l);
     quant_config_free(config);
     if (r == 0) {
-        m->architecture = l.family->gguf;
+        m->architecture = l.family->gguf ? l.family->gguf : l.family->hf;
         *ret = m;
         return 0;
     }

@@ -10,11 +10,15 @@
 
 struct layer {
     float *attn_norm, *ffn_norm;              /* [D] */
+    float *attn_sub_norm, *ffn_sub_norm;      /* [H*S], [F]: of what o and down read; NULL: none */
     struct weight q, k, v, o;                 /* [H*S, D], [G*S, D] twice, [D, H*S] */
     struct weight gate, up, down;             /* [F, D] twice, [D, F] */
     float *q_bias, *k_bias, *v_bias, *o_bias; /* NULL: the model has none */
     float *gate_bias, *up_bias, *down_bias;
 };
+
+/* What the gate of the feed-forward layer goes through. */
+enum gate { GATE_SILU, GATE_RELU2 };
 
 struct model {
     struct checkpoint *files; /* owned; the weights point into it */
@@ -24,6 +28,7 @@ struct model {
     float norm_eps;
     enum rope_kind rope;
     float *inv_freq; /* [S/2] */
+    enum gate gate;
     struct layer *layers;
     float *norm;         /* [D] */
     struct weight embed; /* [V, D] */

@@ -343,6 +343,7 @@ static int read_bitnet(struct arena *a, struct quant_config *q, const struct val
     s->is_divided = strcmp(class, "bitlinear") == 0;
     s->is_online = strcmp(mode, "online") == 0 && !s->is_divided;
     s->x.kind = X_INT8;
+    s->x.reach = 127; /* transformers' BitLinear: q = round(x * (127 / max|x|)) */
     if ((r = keep_modules(a, q, config, NULL, err)) < 0)
         return r;
     return all_linear(q, s, err);

@@ -45,6 +45,7 @@ struct stored {
         enum activation kind;
         int group;
         bool is_static; /* its scale is a tensor */
+        float reach;
     } x;
 };
 

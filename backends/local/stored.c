@@ -224,6 +224,7 @@ static int read_activation(const struct reading *r)
     const struct stored *how = r->how;
     r->w->x.kind = how->x.kind;
     r->w->x.group = how->x.group;
+    r->w->x.reach = how->x.reach;
     r->w->x.scale = 0;
     if (!how->x.is_static)
         return 0;

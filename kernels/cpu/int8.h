@@ -27,7 +27,8 @@ bool int8_exact(const struct weight *w);
 /* Of a token whose greatest value is `greatest`. */
 static inline float int8_scale(const struct weight *w, float greatest)
 {
-    float scale = w->x.scale > 0 ? w->x.scale : greatest / 127.5f;
+    float reach = w->x.reach > 0 ? w->x.reach : 127.5f;
+    float scale = w->x.scale > 0 ? w->x.scale : greatest / reach;
     return scale > 0 ? scale : FLT_EPSILON;
 }
 

@@ -14,7 +14,7 @@ void LEVEL(linear_kernels)(struct kernels *k);
 /* int8.c: linear with a weight that is int8_exact(), T > 0 */
 void LEVEL(int8_linear)(struct device *dev, float *y, const float *x, const struct weight *w,
                         const float *bias, int T);
-/* rows.c: add_rmsnorm, rope, silu_mul, add, round_to */
+/* rows.c: add_rmsnorm, rope, silu_mul, relu2_mul, add, round_to */
 void LEVEL(rows_kernels)(struct kernels *k);
 
 #endif

@@ -278,6 +278,16 @@ static void silu_mul(struct device *dev, float *y, const float *gate, const floa
     round_to(dev, y, n, dtype);
 }
 
+static void relu2_mul(struct device *dev, float *y, const float *gate, const float *up, size_t n,
+                      enum format dtype)
+{
+    for (size_t i = 0; i < n; i++) {
+        float g = gate[i] < 0 ? 0 : gate[i];
+        y[i] = g * g * up[i];
+    }
+    round_to(dev, y, n, dtype);
+}
+
 static void gather(struct device *dev, float *y, const float *x, const int32_t *rows, int n, int D)
 {
     (void)dev;
@@ -353,6 +363,7 @@ void kernels_ref(struct kernels *k)
     k->kv_copy = kv_copy;
     k->attention = attention;
     k->silu_mul = silu_mul;
+    k->relu2_mul = relu2_mul;
     k->add = add;
     k->round_to = round_to;
     k->gather = gather;

@@ -241,6 +241,29 @@ static void silu_mul_piece(float *y, const float *gate, const float *up, size_t 
     }
 }
 
+INLINE vf relu2(vf gate)
+{
+    vf g = vmax(vzero(), gate); /* in this order of operands NaN stays NaN */
+    return vmul(g, g);
+}
+
+static void relu2_mul_piece(float *y, const float *gate, const float *up, size_t n)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL)
+        vstore(y + i, vmul(relu2(vload(gate + i)), vload(up + i)));
+    if (i < n) {
+        vmask m = first_lanes(n - i);
+        vstore_mask(y + i, m, vmul(relu2(vload_mask(gate + i, m)), vload_mask(up + i, m)));
+    }
+}
+
+static void relu2_mul(struct device *dev, float *y, const float *gate, const float *up, size_t n,
+                      enum format dtype)
+{
+    run_elements(dev, (struct elements){y, gate, up, n, dtype, relu2_mul_piece});
+}
+
 static void silu_mul(struct device *dev, float *y, const float *gate, const float *up, size_t n,
                      enum format dtype)
 {
@@ -277,6 +300,7 @@ void LEVEL(rows_kernels)(struct kernels *k)
     k->add_rmsnorm = add_rmsnorm;
     k->rope = rope;
     k->silu_mul = silu_mul;
+    k->relu2_mul = relu2_mul;
     k->add = add;
     k->round_to = round_to;
 }

@@ -115,6 +115,31 @@ void rope(void)
         }
 }
 
+void relu2_mul(void)
+{
+    enum { N = 10007 };
+    float *gate = floats(N), *up = floats(N), *want = floats(N), *got = floats(N);
+    for (int i = 0; i < N; i++) {
+        gate[i] = random_float();
+        up[i] = random_float();
+    }
+    const float special[] = {0, -0.0f, 1e-40f, NAN, INFINITY, -INFINITY, 1e30f, -1e30f};
+    memcpy(gate, special, sizeof special);
+    ref->relu2_mul(ref->dev, want, gate, up, N, FORMAT_F32);
+    FOR_LEVELS(l)
+    {
+        tool_shape("relu2_mul n=%d", N);
+        l->k[1].relu2_mul(l->k[1].dev, got, gate, up, N, FORMAT_F32);
+        tool_same_bits(got, want, N, "as the reference");
+        l->k[2].relu2_mul(l->k[2].dev, got, gate, up, 5, FORMAT_F32);
+        tool_same_bits(got, want, N, "a few");
+    }
+    floats_free(gate);
+    floats_free(up);
+    floats_free(want);
+    floats_free(got);
+}
+
 /* Also the measure of the vector exponential: 2 units in the last place of e^x, and the sum, the
  * quotient and the product round once each. */
 void silu_mul(void)

@@ -45,7 +45,7 @@ void attention(void), copied_positions(void);
 void int8(void), int8_extremes(void), quantized_activations(void), activations_not_finite(void);
 void linear(void), linear_codes(void), weights(void), packed_sizes(void), linear_not_finite(void);
 void logprobs(void), logprobs_edges(void), logprobs_top(void), logprobs_several(void);
-void add_rmsnorm(void), rope_angles(void), rope(void), silu_mul(void), add(void), round_to(void),
-    embed_and_gather(void);
+void add_rmsnorm(void), rope_angles(void), rope(void), silu_mul(void), relu2_mul(void), add(void),
+    round_to(void), embed_and_gather(void);
 
 #endif

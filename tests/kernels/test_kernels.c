@@ -169,6 +169,7 @@ int main(int argc, char **argv)
         {"rope_angles", rope_angles},
         {"rope", rope},
         {"silu_mul", silu_mul},
+        {"relu2_mul", relu2_mul},
         {"add", add},
         {"round_to", round_to},
         {"embed_and_gather", embed_and_gather},
