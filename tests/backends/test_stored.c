@@ -167,7 +167,9 @@ static void spoil(const char *path, const char *tensor, size_t at, const void *b
     struct error err;
     struct arena a = {0};
     struct checkpoint *c = NULL;
-    EXPECT_OK(checkpoint_open(path, &c, &err), &err);
+    struct pool *pool = pool_new(1);
+    EXPECT_OK(checkpoint_open(path, pool, &c, &err), &err);
+    pool_free(pool);
     const struct tensor *t = c ? checkpoint_tensor(c, tensor) : NULL;
     EXPECT(t && at + n <= t->bytes);
     if (t) {

@@ -38,6 +38,12 @@ static const char *const seeds[] = {
     "\xe2\x82\xac 12.5",
     "0{% for m in messages if m.role != 'x' -%}\n{{ loop.index ~ m['content']|trim }}{% endfor %}",
     "1{% macro f(a, b=[1, 2]) %}{{ a[::-1] }}{{ b|join(', ') }}{% endmacro %}{{ f('x' * n, b=d) }}",
+    "{\"quant_method\": \"compressed-tensors\", \"format\": \"pack-quantized\", \"ignore\": "
+    "[\"re:.*h$\"], \"config_groups\": {\"W4A16\": [\"Linear\"], \"b\": {\"targets\": [\"re:m\"], "
+    "\"weights\": {\"num_bits\": 4, \"type\": \"int\", \"strategy\": \"channel\"}}}}",
+    "{\"quant_method\": \"gptq\", \"bits\": 4, \"group_size\": -1, \"desc_act\": true, "
+    "\"dynamic\": {\"-:n.*\": {}, \"+:m\": {\"bits\": 2}}}",
+    "{\"quant_method\": \"fp8\", \"weight_block_size\": [128, 128], \"ignored_layers\": [\"a.b\"]}",
 };
 enum { N_SEEDS = sizeof seeds / sizeof *seeds, ROUNDS = 4000, MAX_FILE = 1 << 20 };
 
