@@ -13,12 +13,15 @@
  * and no more than registers hold: on AVX2 6 rows of 16 columns, 12 accumulators; on AVX-512 12
  * rows of 32 columns, 24.
  *
- * Few rows: w is unpacked in registers and multiplied with all of them; with one row several panels
- * side by side make up the chains. Bound by reading w, 4-bit formats by unpacking.
+ * Few rows: w is unpacked in registers and multiplied with all of them; up to three multiply
+ * several panels side by side, which make up the chains. Bound by reading w, 4-bit formats by
+ * unpacking.
  *
- * Many rows: w's panel is unpacked for a piece of K (KB) into a scratch that stays in L1, and all
- * rows of the block (TB, whose piece of x stays in L2) run over it. Between pieces the sums wait in
- * y itself.
+ * Many rows: of a panel's piece of K (KB) the first tile unpacks in registers, 4 rows, and leaves
+ * the floats in a scratch, over which all other rows of the block (TB, whose piece of x stays in
+ * L2) run. So w is read and unpacked once while arithmetic goes on: unpacking apart from it,
+ * batches of 4 and 8 rows took half as long again. Between pieces the sums wait in y itself; a
+ * piece is long because each begins a stream of w that the processor must find anew.
  *
  * The floor is 2 multiply-adds a cycle, and for one row w read once: `test_kernels
  * --bench=linear`. */
@@ -31,7 +34,9 @@ enum {
     W = 2 * VL,                 /* columns of a panel */
     M_TILE = VL == 16 ? 12 : 6, /* rows of a tile */
     TB = 192,                   /* rows of a block */
-    KB = 320,                   /* k of a piece at most; a multiple of 32 */
+    KB = 640,                   /* k of a piece at most; a multiple of 32 */
+    FEW = 3,                    /* rows that several panels can be multiplied with */
+    UNPACKS = 4,                /* rows of the tile that unpacks for more rows */
 };
 
 struct tile {
@@ -45,10 +50,12 @@ struct tile {
     size_t ldy, N;     /* N <= P * W */
     const float *bias; /* [N] or NULL */
     bool first, last;  /* the piece begins, ends the sums */
+    float *keep;       /* M > FEW: w's floats go there too, [K, W], */
+    size_t keep_step;  /* each k's W further; or 0: nobody wants them */
 };
 
 /* Everything below is written for M rows of x and P panels, both constants once it is inlined into
- * an instance. M = 0 unpacks: the floats of the piece go to y[K, W] instead of into sums. */
+ * an instance. */
 
 /* ---- The sums of a tile ---- */
 
@@ -118,13 +125,12 @@ INLINE struct from rows_of(const int M, const int P, const struct tile *a)
 }
 
 /* sums += x[.., k] * w for one k of the piece, w[2 P] in registers. */
-INLINE void multiply(const int M, const int P, const struct from *from, float *unpacked, size_t k,
-                     const vf *w, vf *sums)
+INLINE void multiply(const int f, const int M, const int P, const struct tile *a,
+                     const struct from *from, size_t k, const vf *w, vf *sums)
 {
-    if (M == 0) {
-        vstore(unpacked + k * W, w[0]);
-        vstore(unpacked + k * W + VL, w[1]);
-        return;
+    if (f != FORMAT_F32 && M > FEW) {
+        vstore(a->keep + k * a->keep_step, w[0]);
+        vstore(a->keep + k * a->keep_step + VL, w[1]);
     }
     UNROLL for (int m = 0; m < M; m++)
     {
@@ -154,25 +160,41 @@ INLINE void multiply_floats(const enum format f, const int M, const int P, const
         {
             w[v] = load_float(f, from.w[v / 2], (a->k + k) * W + (size_t)(v % 2 * VL));
         }
-        multiply(M, P, &from, a->y, k, w, sums);
+        multiply(f, M, P, a, &from, k, w, sums);
     }
+}
+
+INLINE vi load_pair(const uint8_t *panel, size_t at, int v)
+{
+    return vload_i(panel + (at * W + (size_t)(v * VL)) * 4);
 }
 
 INLINE void multiply_bf16(const int M, const int P, const struct tile *a, vf *sums)
 {
     const struct from from = rows_of(M, P, a);
-    for (size_t k = 0; k < a->K; k += 2) {
-        vf even[2 * PANELS], odd[2 * PANELS];
+    const size_t pairs = a->k / 2;
+    vf w[2 * PANELS];
+    size_t k = 0;
+    for (; k + 1 < a->K; k += 2) {
+        vi pair[2 * PANELS];
         UNROLL for (int v = 0; v < 2 * P; v++)
         {
-            const uint8_t *p = from.w[v / 2];
-            vi pair = vload_i(p + ((a->k + k) / 2 * W + (size_t)(v % 2 * VL)) * 4);
-            even[v] = vf_of_bits(vshift_left(pair, 16));
-            odd[v] = vf_of_bits(vand_i(pair, vset_i((int32_t)0xffff0000)));
+            pair[v] = load_pair(from.w[v / 2], pairs + k / 2, v % 2);
+            w[v] = vf_of_bits(vshift_left(pair[v], 16));
         }
-        multiply(M, P, &from, a->y, k, even, sums);
-        if (k + 1 < a->K)
-            multiply(M, P, &from, a->y, k + 1, odd, sums);
+        multiply(FORMAT_BF16, M, P, a, &from, k, w, sums);
+        UNROLL for (int v = 0; v < 2 * P; v++)
+        {
+            w[v] = vf_of_bits(vand_i(pair[v], vset_i((int32_t)0xffff0000)));
+        }
+        multiply(FORMAT_BF16, M, P, a, &from, k + 1, w, sums);
+    }
+    if (k < a->K) {
+        UNROLL for (int v = 0; v < 2 * P; v++)
+        {
+            w[v] = vf_of_bits(vshift_left(load_pair(from.w[v / 2], pairs + k / 2, v % 2), 16));
+        }
+        multiply(FORMAT_BF16, M, P, a, &from, k, w, sums);
     }
 }
 
@@ -202,7 +224,7 @@ INLINE void multiply_plane(const int f, const int M, const int P, const struct t
             w[v] =
                 scaled(f, plane_code(f, from->w[v / 2] + codes + 4 * (v % 2 * VL), W, i, j), s[v]);
         }
-        multiply(M, P, from, a->y, k + (size_t)(low * j + i), w, sums);
+        multiply(f, M, P, a, from, k + (size_t)(low * j + i), w, sums);
     }
     UNROLL for (int v = 0; v < 2 * P; v++)
     {
@@ -274,7 +296,7 @@ INLINE void multiply_bytes(const int f, const int M, const int P, const struct t
                     const uint8_t *p = from.w[v / 2] + codes + k * W + v % 2 * VL;
                     w[v] = scaled(f, byte_code(f, p), s[v]);
                 }
-                multiply(M, P, &from, a->y, run + (size_t)(half * n + k), w, sums);
+                multiply(f, M, P, a, &from, run + (size_t)(half * n + k), w, sums);
             }
         }
         walk_on(a->panel.shape, &at, W);
@@ -283,11 +305,12 @@ INLINE void multiply_bytes(const int f, const int M, const int P, const struct t
 
 /* ---- Instances ---- */
 
-INLINE void tile(const int f, const int M, const int P, const struct tile *a)
+/* Of a copy of its own: what is stored meanwhile could change the caller's. */
+INLINE void tile(const int f, const int M, const int P, const struct tile *of)
 {
+    const struct tile own = *of, *a = &own;
     vf sums[SUMS];
-    if (M > 0)
-        tile_begin(M, P, a, sums);
+    tile_begin(M, P, a, sums);
     switch (f) {
     case FORMAT_F32:
     case FORMAT_F16:
@@ -305,8 +328,7 @@ INLINE void tile(const int f, const int M, const int P, const struct tile *a)
     default:
         multiply_planes(f, M, P, a, sums);
     }
-    if (M > 0)
-        tile_end(M, P, a, sums);
+    tile_end(M, P, a, sums);
 }
 
 typedef void tile_function(const struct tile *a);
@@ -322,16 +344,16 @@ typedef void tile_function(const struct tile *a);
         tile(FORMAT_##NAME, M, P, a);                                                              \
     }
 #define TILES(NAME, name, P1, P2, P3)                                                              \
-    TILE(NAME, name, 0, 1)                                                                         \
     TILE(NAME, name, 1, 1)                                                                         \
     TILE(NAME, name, 2, 1)                                                                         \
     TILE(NAME, name, 3, 1)                                                                         \
+    TILE(NAME, name, 4, 1)                                                                         \
     WIDE(NAME, name, 1, P1)                                                                        \
     WIDE(NAME, name, 2, P2)                                                                        \
     WIDE(NAME, name, 3, P3)
 #define ROW(name, P1, P2, P3)                                                                      \
     {                                                                                              \
-        name##_0x1, {name##_1x1, name##_2x1, name##_3x1},                                          \
+        {name##_1x1, name##_2x1, name##_3x1, name##_4x1},                                          \
             {name##_wide_1, name##_wide_2, name##_wide_3},                                         \
         {                                                                                          \
             P1, P2, P3                                                                             \
@@ -360,7 +382,6 @@ TILES(INT2, int2, 2, 2, 2)
 TILES(FP8, fp8, 2, 2, 2)
 TILES(FP4, fp4, 2, 2, 2)
 TILES(TERNARY, ternary, 2, 2, 2)
-TILE(F32, f32, 4, 1)
 TILE(F32, f32, 5, 1)
 TILE(F32, f32, 6, 1)
 #if SIMD_BITS == 512
@@ -372,12 +393,9 @@ TILE(F32, f32, 11, 1)
 TILE(F32, f32, 12, 1)
 #endif
 
-enum { FEW = 3 }; /* rows of x for which w is unpacked in registers */
-
 static const struct {
-    tile_function *unpack;
-    tile_function *few[FEW];  /* [M - 1] over one panel */
-    tile_function *wide[FEW]; /* [M - 1] over several: */
+    tile_function *one[UNPACKS]; /* [M - 1] over one panel */
+    tile_function *wide[FEW];    /* [M - 1] over several: */
     size_t panels[FEW];
 } formats[TILE_FORMATS] = {
     [FORMAT_F32] = ROW(f32, 4, 3, 2),
@@ -446,50 +464,45 @@ static void product_few(const struct product *p)
         bool wide = p->N - n > (panels - 1) * W;
         t.N = min_size(p->N - n, wide ? panels * W : W);
         t.y = p->y + n;
-        (wide ? formats[f].wide : formats[f].few)[p->T - 1](&t);
+        (wide ? formats[f].wide : formats[f].one)[p->T - 1](&t);
         t.w += t.w_bytes * (wide ? panels : 1);
         t.bias = t.bias ? t.bias + t.N : NULL;
     }
 }
 
-/* All rows over one piece of one panel, whose floats are at t->w. Meanwhile the next panel's piece,
- * `bytes` at `next`, is on its way from memory; floats are a stream long enough to be foreseen. */
-static void piece_rows(const struct product *p, struct tile *t, size_t k, size_t n,
-                       const uint8_t *next, size_t bytes)
+/* All rows over one piece of one panel. The first tile unpacks it and leaves the floats for the
+ * others: reading w hides behind arithmetic. */
+static void piece_rows(const struct product *p, struct tile *t, size_t k, size_t n)
 {
-    size_t tiles = (p->T + M_TILE - 1) / M_TILE, step = (bytes + tiles - 1) / tiles;
-    for (size_t m = 0, M; m < p->T; m += M, next += step) {
-        for (size_t i = 0; i < step; i += 64)
-            _mm_prefetch((const char *)next + i, _MM_HINT_T1);
-        M = even_share(p->T - m, M_TILE);
+    for (size_t m = 0, M; m < p->T; m += M) {
+        const bool first = m == 0;
+        M = first ? UNPACKS : even_share(p->T - m, M_TILE);
         t->x = p->x + m * t->ldx + k;
         t->y = p->y + m * p->ldy + n;
-        many[M - 1](t);
+        t->keep_step = M < p->T ? W : 0;
+        (first ? formats[tile_format(p->w)].one : many)[M - 1](t);
+        if (first && p->w->format != FORMAT_F32) {
+            t->w = (const uint8_t *)t->keep;
+            t->k = 0;
+        }
     }
 }
 
 static void product_many(const struct product *p, float *work)
 {
-    size_t K = p->shape.K, piece = (even_share(K, KB) + 31) / 32 * 32;
-    bool floats = p->w->format == FORMAT_F32;
+    size_t K = p->shape.K, piece = p->T <= UNPACKS ? K : (even_share(K, KB) + 31) / 32 * 32;
     for (size_t k = 0; k < K; k += piece) {
         struct tile t = first_tile(p);
         const uint8_t *panel = t.w;
-        size_t before = panel_offset(&p->shape, k, W);
+        t.keep = work;
         t.K = min_size(K - k, piece);
         t.first = k == 0;
         t.last = k + t.K == K;
         for (size_t n = 0; n < p->N; n += W, panel += t.w_bytes) {
             t.w = panel;
             t.k = k;
-            if (!floats) {
-                t.y = work;
-                formats[tile_format(p->w)].unpack(&t);
-                t.w = (const uint8_t *)work;
-                t.k = 0;
-            }
             t.N = min_size(p->N - n, W);
-            piece_rows(p, &t, k, n, panel + t.w_bytes + before, floats ? 0 : t.w_bytes * t.K / K);
+            piece_rows(p, &t, k, n);
             t.bias = t.bias ? t.bias + t.N : NULL;
         }
     }

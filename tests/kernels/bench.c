@@ -93,13 +93,15 @@ static struct weight usual_weight(enum format f, int N, int K)
     return random_weight(f, N, K);
 }
 
-/* One row multiplies many weights in a run, so that they outgrow the caches as a model's do. */
+enum { FEW = 32 };
+
+/* Few rows multiply many weights in a run, so that they outgrow the caches as a model's do. */
 static void bench_product(const struct bench *b, enum format f, bool int8, int T, int N, int K)
 {
     char name[64];
     struct weight file = usual_weight(f, N, K);
     double bytes = (double)weight_bytes(&file), flops = 2.0 * T * N * K;
-    struct operands o = {.n_weights = T > 1 ? 1 : 1 + (int)(1e8 / bytes), .T = T, .int8 = int8};
+    struct operands o = {.n_weights = T > FEW ? 1 : 1 + (int)(1e8 / bytes), .T = T, .int8 = int8};
     snprintf(name, sizeof name, "%s_%s T=%d N=%d K=%d x%d", int8 ? "int8" : "linear",
              format_info[f].name, T, N, K, o.n_weights);
     if (!strstr(name, b->pattern)) {
@@ -112,7 +114,8 @@ static void bench_product(const struct bench *b, enum format f, bool int8, int T
         o.weights[i] = packed(b, &file);
     o.x = aligned_floats(b, (size_t)T * (size_t)K);
     o.y = aligned_floats(b, (size_t)T * (size_t)N);
-    measure(b, name, T > 1 ? flops : 0, T > 1 ? 0 : bytes * o.n_weights, run_linear, &o);
+    measure(b, name, T > 1 ? flops * o.n_weights : 0, T > FEW ? 0 : bytes * o.n_weights, run_linear,
+            &o);
     for (int i = 0; i < o.n_weights; i++)
         b->k.weight_free(b->k.dev, &o.weights[i]);
     weight_drop(&file);
