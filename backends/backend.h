@@ -17,15 +17,28 @@
 
 struct backend;
 
+/* Reads a text that a spec names, such as calib=. */
+struct text_reader {
+    int (*read)(void *arg, struct arena *a, const char *path, struct str *ret, struct error *err);
+    void *arg;
+};
+
+/* Is told what takes long before a model can answer. */
+struct opening_watcher {
+    void (*told)(void *arg, const char *model, double share); /* 0 .. 1 of quantizing it */
+    void *arg;
+};
+
 /* Beside the spec, whose keys for the local backend are: dtype (f32 [default], bf16, f16: what
- * activations are rounded to between operations), quant (quantize the matrices at load: q8_0, the
- * embedding included; w8a8-int, w8a16, w4a16, the layers' only; none [default]) with group_size
- * (32, 64, 128) and act (int8: what the layers' matrices multiply), max_length (context in tokens),
- * name (label in tables). */
+ * activations are rounded to between operations), quant and what goes with it (scheme.h: method,
+ * group_size, symmetric, static, act, ignore, alpha, damp, act_order, calib, calib_samples,
+ * calib_length, calib_seed), max_length (context in tokens), name (label in tables). */
 struct backend_options {
-    int n_threads;     /* 0: the cores this process may use */
-    unsigned features; /* CPU features to use; UINT_MAX: all that the machine has */
-    const char *dtype; /* where the spec names none; NULL: f32 */
+    int n_threads;                  /* 0: the cores this process may use */
+    unsigned features;              /* CPU features to use; UINT_MAX: all that the machine has */
+    const char *dtype;              /* where the spec names none; NULL: f32 */
+    struct text_reader texts;       /* .read NULL: files are read as they are */
+    struct opening_watcher watcher; /* .told NULL: nobody is told */
 
     /* Sizes of the engine, which change no result. */
     size_t kv_bytes;  /* memory for keys and values; 0: as much as serves well */
@@ -39,7 +52,7 @@ struct backend_info {
     const char *model_hash;    /* over the bytes of config, tokenizer and weights */
     const char *numerics;      /* kernels' numerics + dtype + quantization: part of the identity */
     const char *format;        /* of the weights, for people: "q4_1", "bf16" */
-    const char *quant;         /* "none" or what quant= asked for */
+    const char *quant;         /* "none" or what quant= and its keys asked for */
     const char *architecture;  /* "llama" */
     const char *chat_template; /* Jinja source; NULL: the model has none */
     const char *bos_text;      /* "" when there is none */
@@ -139,6 +152,32 @@ struct divergence_texts {
 int backend_divergence(struct backend *a, struct backend *b, const struct divergence_texts *texts,
                        struct arena *arena, struct token_divergence **ret, int *n,
                        struct error *err);
+
+/* A matrix that was quantized, and what that did. */
+struct saved_matrix {
+    const char *module; /* "model.layers.0.self_attn.q_proj" */
+    double error;       /* relative: of its output over the calibration text, else of itself */
+    bool of_output;
+    size_t before, after; /* bytes */
+};
+
+struct save_options {
+    void (*told)(void *arg, const char *what, double share); /* "quantizing", "writing": 0 .. 1 */
+    void (*made)(void *arg, const struct saved_matrix *m);
+    void *arg; /* both may be NULL */
+};
+
+struct save_sizes {
+    size_t before, after; /* bytes of all tensors */
+};
+
+/* Quantizes a Hugging Face folder's model as its spec asks and writes it as another folder, which
+ * must not be there, in compressed-tensors' form. It appears whole or not at all. E_USAGE: a scheme
+ * that has no such form, or the folder is there. E_UNSUPPORTED: a GGUF file, or a model that is
+ * quantized. E_INPUT: groups that do not divide its columns. E_IO. */
+int backend_save(const char *spec, const struct backend_options *options,
+                 const struct save_options *o, const char *folder, struct save_sizes *ret,
+                 struct error *err);
 
 /* How fast the model runs, without a task: `batch` sequences of n_prompt made-up tokens, each
  * continued by n_new (2 or more) tokens; n_new = 0 measures the prompts, else only what is

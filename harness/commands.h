@@ -9,7 +9,7 @@
 typedef int command_function(int argc, char **argv, struct error *err);
 
 command_function cmd_run, cmd_compare, cmd_report, cmd_ls, cmd_show, cmd_score, cmd_rescore,
-    cmd_bench, cmd_card, cmd_tasks;
+    cmd_bench, cmd_card, cmd_quantize, cmd_tasks;
 
 /* 0 done; 1 done, but some evaluations failed; 2 usage; 3 could not start or go on; 75
  * interrupted, run again to resume. */

@@ -19,6 +19,7 @@ static const struct {
     {"ls", cmd_ls, "list what is stored: evaluations, models, runs; or the tasks"},
     {"show", cmd_show, "one sample: prompt, answers, scores, of one or two models"},
     {"bench", cmd_bench, "how fast a model runs on this machine, beside what the machine could do"},
+    {"quantize", cmd_quantize, "write a quantized model as a Hugging Face folder"},
     {"rescore", cmd_rescore,
      "score stored answers again by a changed definition, without the model"},
     {"score", cmd_score, "score recorded outputs, without a model"},

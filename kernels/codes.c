@@ -179,39 +179,82 @@ static void put_scale(const struct weight *w, int64_t row, int64_t group, float 
     memcpy(to, &half, sizeof half);
 }
 
-/* max|x|, or the mean, of a group of the row; NaN or infinite if a value is. */
-static float group_size_of(const struct weight *w, int64_t group, const float *x)
+static int too_great(const struct weight *w, int64_t row, int64_t group, float d, float limit,
+                     struct error *err)
+{
+    return error_set(err, E_INPUT,
+                     "cannot quantize to %s: row %lld, columns from %lld on, has values that are "
+                     "not finite or need a scale of %g, and %s holds %g at most; check the "
+                     "checkpoint, or leave this tensor unquantized",
+                     format_info[w->format].name, (long long)row, (long long)(group * w->group),
+                     (double)d, format_info[w->scale_format].name, (double)limit);
+}
+
+int weight_group_fit(const struct weight *w, int64_t row, int64_t group, float low, float high,
+                     struct error *err)
+{
+    const struct code_format *f = &codes[w->format];
+    float limit = w->scale_format == FORMAT_F16   ? 65504
+                  : w->scale_format == FORMAT_FP8 ? 448
+                                                  : FLT_MAX;
+    float steps = (float)((1 << f->bits) - 1);
+    low = fminf(low, 0) + 0 * low; /* a NaN stays one */
+    high = fmaxf(high, 0) + 0 * high;
+    float d = w->zeros ? (high - low) / steps : fmaxf(-low, high) / f->reach;
+    d = (d + 0 * low + 0 * high) / w->scale;
+    if (w->scale_format == FORMAT_FP8 && d > limit && d <= FLT_MAX)
+        d = limit; /* values that a method has moved since the matrix' scale was found */
+    if (!(d <= limit))
+        return too_great(w, row, group, d, limit, err);
+    put_scale(w, row, group, d);
+    if (w->zeros) {
+        float least = w->format == FORMAT_INT8 ? -128 : 0;
+        float zero = rintf(fminf(least - low / codes_scale(w, row, group), least + steps));
+        ((uint8_t *)(uintptr_t)w->zeros)[row * codes_groups(w) + group] = (uint8_t)(int)zero;
+    }
+    return 0;
+}
+
+float weight_nearest(const struct weight *w, int64_t row, int64_t group, float x)
+{
+    float d = codes_scale(w, row, group);
+    uint8_t zero = codes_zero(w, row, group);
+    float code = code_value(w->format, code_of(w->format, x, d, zero));
+    return d * (code - code_value(w->format, zero));
+}
+
+/* The least and the greatest value of a group of the row, or the mean size and its negative; NaN or
+ * infinite if a value is. */
+static void group_range(const struct weight *w, int64_t group, const float *x, float *low,
+                        float *high)
 {
     int64_t c = group * w->group, end = c + w->group < w->cols ? c + w->group : w->cols;
-    float most = 0, not_finite = 0;
+    float not_finite = 0;
     double sum = 0;
+    *low = *high = 0;
     for (int64_t n = c; n < end; n++) {
         float v = x[w->perm ? w->perm[n] : n];
-        most = fmaxf(most, fabsf(v));
+        *low = fminf(*low, v);
+        *high = fmaxf(*high, v);
         sum += fabs((double)v);
         not_finite += v * 0;
     }
-    return (w->format == FORMAT_TERNARY ? (float)(sum / (double)(end - c)) : most) + not_finite;
+    if (w->format == FORMAT_TERNARY) {
+        *high = (float)(sum / (double)(end - c));
+        *low = -*high;
+    }
+    *high += not_finite;
 }
 
 int weight_row_scales(const struct weight *w, int64_t row, const float *x, struct error *err)
 {
-    float limit = w->scale_format == FORMAT_F16   ? 65504
-                  : w->scale_format == FORMAT_FP8 ? 448
-                                                  : FLT_MAX;
-    for (int64_t group = 0; group < codes_groups(w); group++) {
-        float d = group_size_of(w, group, x) / codes[w->format].reach / w->scale;
-        if (!(d <= limit))
-            return error_set(err, E_INPUT,
-                             "cannot quantize to %s: row %lld, columns from %lld on, has values "
-                             "that are not finite or need a scale of %g, and %s holds %g at most; "
-                             "check the checkpoint, or leave this tensor unquantized",
-                             format_info[w->format].name, (long long)row,
-                             (long long)(group * w->group), (double)d,
-                             format_info[w->scale_format].name, (double)limit);
-        put_scale(w, row, group, d);
+    int r = 0;
+    for (int64_t group = 0; group < codes_groups(w) && r == 0; group++) {
+        float low, high;
+        group_range(w, group, x, &low, &high);
+        r = weight_group_fit(w, row, group, low, high, err);
     }
-    return 0;
+    return r;
 }
 
 /* ---- Activations ---- */

@@ -140,10 +140,18 @@ int format_from_f32(enum format f, const float *x, int64_t n, void *ret, struct 
 /* Codes of a row by the scales and zeros that it has (w->data is written): x / scale + zero rounded
  * to the nearest, ties to even, and clamped: compressed-tensors' rule. x [cols] is finite. */
 void weight_row_from_f32(const struct weight *w, int64_t row, const float *x);
-/* Writes the scales of a row of codes (group_rows 1) by compressed-tensors' symmetric rule: max|x|
- * over (2^bits - 1) / 2, that is 127.5 and 7.5, of FP8 448, of FP4 6; rounded to scale_format.
- * TERNARY: by BitNet's, mean|x|. E_INPUT: a value is not finite, or too large for scale_format. */
+/* Writes the scale of a group of a row (and of those that share it) whose values lie in low ..
+ * high, by compressed-tensors' rule: the greater size / ((2^bits - 1) / 2), that is 127.5 and 7.5,
+ * FP8 448, FP4 6, TERNARY 1; with zeros (max(high, 0) - min(low, 0)) / (2^bits - 1), and the zero
+ * point. It is rounded to scale_format; what becomes 0 is that format's epsilon. E_INPUT: not
+ * finite, or too large for scale_format. */
+int weight_group_fit(const struct weight *w, int64_t row, int64_t group, float low, float high,
+                     struct error *err);
+/* The same of all groups of a row (group_rows 1) by its values; TERNARY: by BitNet's rule, mean|x|.
+ */
 int weight_row_scales(const struct weight *w, int64_t row, const float *x, struct error *err);
+/* What a value of that group becomes by its scale and zero. */
+float weight_nearest(const struct weight *w, int64_t row, int64_t group, float x);
 
 /* The paged key/value cache. Page p of layer l, P positions, lies at data + (p * n_layers + l) *
  * page_floats, page_floats = 2 P G S. Inside, keys and values lie as the table wants them: only its

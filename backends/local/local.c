@@ -4,11 +4,13 @@
 #include <xxhash.h>
 
 #include "backends/backend.h"
+#include "backends/local/calibration_text.h"
 #include "backends/local/chat.h"
 #include "backends/local/divergence.h"
 #include "backends/local/engine.h"
 #include "backends/local/foresee.h"
 #include "backends/local/metadata.h"
+#include "backends/local/quantize.h"
 #include "backends/local/requests.h"
 #include "backends/local/spec.h"
 #include "backends/local/speed.h"
@@ -25,6 +27,7 @@ struct backend {
     struct arena arena;
     struct spec spec;
     struct backend_info info;
+    const char *quant; /* the scheme's label, and the hash of what it learnt from */
     struct pool *pool;
     struct kernels kernels;
     struct model *model;
@@ -44,6 +47,11 @@ struct backend {
 };
 
 /* ---- opening ---- */
+
+struct opening {
+    struct backend *b;
+    const struct backend_options *options;
+};
 
 static int max_length(const struct backend *b)
 {
@@ -68,7 +76,7 @@ static void fill_info(struct backend *b)
         .numerics =
             arena_printf(&b->arena, "%s,%s", b->kernels.numerics, format_info[b->spec.dtype].name),
         .format = m->format,
-        .quant = b->spec.quant_name,
+        .quant = b->quant,
         .architecture = m->architecture,
         .chat_template = b->language.words->chat_template,
         .bos_text = b->language.words->bos_text,
@@ -76,8 +84,7 @@ static void fill_info(struct backend *b)
         .max_length = max_length(b),
         .n_params = m->n_params,
         .weight_bytes = m->weight_bytes,
-        .stored_bytes =
-            strcmp(b->spec.quant_name, "none") == 0 ? file_bytes(m->files) : m->weight_bytes,
+        .stored_bytes = scheme_is_none(&b->spec.scheme) ? file_bytes(m->files) : m->weight_bytes,
         .held_bytes = model_held_bytes(m, &b->kernels),
     };
 }
@@ -115,6 +122,40 @@ int backend_name(struct arena *a, const char *text, const struct backend_options
     return r;
 }
 
+static void on_quantized(void *arg, double share)
+{
+    const struct backend_options *o = ((struct opening *)arg)->options;
+    o->watcher.told(o->watcher.arg, ((struct opening *)arg)->b->spec.name, share);
+}
+
+/* What quant= asks for, in the place of what the file holds. */
+static int quantize(struct backend *b, const struct backend_options *o, struct error *err)
+{
+    const struct scheme *s = &b->spec.scheme;
+    struct opening opening = {b, o};
+    struct quantize_options q = {.scheme = s,
+                                 .k = &b->kernels,
+                                 .pool = b->pool,
+                                 .dtype = b->spec.dtype,
+                                 .told = o->watcher.told ? on_quantized : NULL,
+                                 .arg = &opening};
+    char hash[HASH_HEX];
+    int32_t *tokens = NULL;
+    int r = 0;
+    b->quant = s->label;
+    if (s->calibration.path) {
+        r = calibration_tokens(&s->calibration, b->language.tokenizer, &o->texts, &tokens, hash,
+                               err);
+        q.tokens = tokens;
+        if (r == 0)
+            b->quant = arena_printf(&b->arena, "%s,text=%.16s", s->label, hash);
+    }
+    if (r == 0)
+        r = model_quantize(b->model, &q, err);
+    free(tokens);
+    return r;
+}
+
 static struct engine_options engine_options(const struct backend *b,
                                             const struct backend_options *o)
 {
@@ -135,11 +176,12 @@ int backend_open(const char *text, const struct backend_options *options, struct
         goto out;
     b->pool = pool_new(options->n_threads);
     b->kernels = kernels_cpu(options->features & cpu_features(), b->pool);
-    if ((r = model_open(b->spec.path, &b->spec.quant, b->pool, &b->model, err)) < 0)
+    if ((r = model_open(b->spec.path, b->pool, &b->model, err)) < 0 ||
+        (r = open_words(b, err)) < 0 || (r = quantize(b, options, err)) < 0)
         goto out;
     struct engine_options eo = engine_options(b, options);
     if ((r = foresee(b->model, &b->kernels, &eo, limits_memory(""), err)) < 0 ||
-        (r = model_pack(b->model, &b->kernels, err)) < 0 || (r = open_words(b, err)) < 0)
+        (r = model_pack(b->model, &b->kernels, err)) < 0)
         goto out;
     fill_info(b);
     r = engine_open(b->model, &b->kernels, &eo, &b->engine, err);
@@ -388,9 +430,9 @@ int backend_speed(struct backend *b, const struct backend_load *load, int repeat
 struct backend_speed backend_peak(struct backend *b)
 {
     struct peaks p = probe_peaks(b->pool, CLOCK_MONOTONIC);
-    double flops = b->spec.quant.int8_activations ? p.int8
-                   : b->spec.dtype == FORMAT_BF16 ? p.bf16
-                                                  : 0;
+    double flops = b->spec.scheme.x.kind == X_INT8 ? p.int8
+                   : b->spec.dtype == FORMAT_BF16  ? p.bf16
+                                                   : 0;
     return (struct backend_speed){.flops = flops > 0 ? flops : p.f32, .bytes = p.bytes};
 }
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "backends/local/stored.h"
-#include "base/limits.h"
 
 /* ---- families ---- */
 
@@ -57,18 +56,27 @@ static const struct {
     size_t weight, bias; /* offsets in struct layer */
     struct names name;   /* less ".weight" or ".bias" */
     char rows, cols;     /* 'D', 'F', 'H' for H*S, 'G' for G*S */
-} matrices[] = {
+} matrices[N_LAYER_MATRICES] = {
 #define FIELD(w) offsetof(struct layer, w), offsetof(struct layer, w##_bias)
-    {FIELD(q), {"model.layers.%d.self_attn.q_proj", "blk.%d.attn_q"}, 'H', 'D'},
-    {FIELD(k), {"model.layers.%d.self_attn.k_proj", "blk.%d.attn_k"}, 'G', 'D'},
-    {FIELD(v), {"model.layers.%d.self_attn.v_proj", "blk.%d.attn_v"}, 'G', 'D'},
-    {FIELD(o), {"model.layers.%d.self_attn.o_proj", "blk.%d.attn_output"}, 'D', 'H'},
-    {FIELD(gate), {"model.layers.%d.mlp.gate_proj", "blk.%d.ffn_gate"}, 'F', 'D'},
-    {FIELD(up), {"model.layers.%d.mlp.up_proj", "blk.%d.ffn_up"}, 'F', 'D'},
-    {FIELD(down), {"model.layers.%d.mlp.down_proj", "blk.%d.ffn_down"}, 'D', 'F'},
+    [MATRIX_Q] = {FIELD(q), {"model.layers.%d.self_attn.q_proj", "blk.%d.attn_q"}, 'H', 'D'},
+    [MATRIX_K] = {FIELD(k), {"model.layers.%d.self_attn.k_proj", "blk.%d.attn_k"}, 'G', 'D'},
+    [MATRIX_V] = {FIELD(v), {"model.layers.%d.self_attn.v_proj", "blk.%d.attn_v"}, 'G', 'D'},
+    [MATRIX_O] = {FIELD(o), {"model.layers.%d.self_attn.o_proj", "blk.%d.attn_output"}, 'D', 'H'},
+    [MATRIX_GATE] = {FIELD(gate), {"model.layers.%d.mlp.gate_proj", "blk.%d.ffn_gate"}, 'F', 'D'},
+    [MATRIX_UP] = {FIELD(up), {"model.layers.%d.mlp.up_proj", "blk.%d.ffn_up"}, 'F', 'D'},
+    [MATRIX_DOWN] = {FIELD(down), {"model.layers.%d.mlp.down_proj", "blk.%d.ffn_down"}, 'D', 'F'},
 #undef FIELD
 };
-enum { N_MATRICES = sizeof matrices / sizeof *matrices };
+
+struct weight *layer_weight(const struct layer *l, enum layer_matrix i)
+{
+    return (struct weight *)(void *)((char *)(uintptr_t)l + matrices[i].weight);
+}
+
+float **layer_bias(const struct layer *l, enum layer_matrix i)
+{
+    return (float **)(void *)((char *)(uintptr_t)l + matrices[i].bias);
+}
 
 static const struct {
     size_t field;
@@ -100,9 +108,6 @@ struct load {
     struct model *m;
     const struct family *family;
     struct checkpoint *c;
-    struct quantization quant;
-    bool in_layer; /* what is read now */
-    size_t n_int8; /* matrices that take INT8 activations */
     struct pool *pool;
     struct matrix_source source;
     struct error *err;
@@ -363,109 +368,16 @@ static float *read_vector(struct load *l, const struct tensor *t, int n)
     return ret;
 }
 
-struct quantize_job {
-    const struct weight *from;
-    struct weight *to;
-    float *scratch; /* [threads, cols] */
-};
-
-static void quantize_row(void *arg, size_t row, int thread)
-{
-    struct quantize_job *j = arg;
-    float *x = j->scratch + (size_t)thread * (size_t)j->from->cols;
-    char *to = (char *)(uintptr_t)j->to->data + row * format_row_bytes(j->to->format, j->to->cols);
-    weight_row_to_f32(j->from, (int64_t)row, x);
-    if (!format_info[j->to->format].codes)
-        format_from_f32(j->to->format, x, j->from->cols, to, NULL);
-    else if (weight_row_scales(j->to, (int64_t)row, x, NULL) == 0)
-        weight_row_from_f32(j->to, (int64_t)row, x);
-}
-
-/* What quant= makes of a matrix, without its memory. */
-static struct weight quantized_shape(const struct quantization *quant, int64_t rows, int64_t cols)
-{
-    int group = quant->group && quant->group < cols ? quant->group : (int)cols;
-    return (struct weight){.format = quant->format,
-                           .rows = rows,
-                           .cols = cols,
-                           .scale_format = FORMAT_F16,
-                           .scale = 1,
-                           .group = group,
-                           .group_rows = 1};
-}
-
 static size_t row_bytes(const struct weight *w)
 {
     return (size_t)w->rows * format_row_bytes(w->format, w->cols);
-}
-
-/* Replaces the weight by a quantized one that the model owns. */
-static int quantize(struct load *l, struct weight *w)
-{
-    struct weight q = quantized_shape(&l->quant, w->rows, w->cols);
-    size_t codes = (row_bytes(&q) + 63) / 64 * 64; /* the scales stand behind them */
-    char *data = owned_new(&l->m->owned, codes + weight_bytes(&q), 1);
-    if (!data)
-        return error_set(l->err, E_MEMORY,
-                         "out of memory: quantizing the model \"%s\" needs %zu MiB more",
-                         l->c->path, weight_bytes(&q) >> 20);
-    q.data = data;
-    q.scales = data + codes;
-    struct quantize_job job = {
-        w, &q, mem_alloc((size_t)pool_size(l->pool) * (size_t)w->cols, sizeof(float))};
-    pool_run(l->pool, (size_t)w->rows, quantize_row, &job);
-    free(job.scratch);
-    forget_pages(w->data, row_bytes(w));
-    owned_drop(&l->m->owned, w->data);
-    *w = q;
-    return 0;
-}
-
-/* Said before the work begins, not by the kernel's killing it half-way. */
-static int foresee_quantized(struct load *l)
-{
-    size_t bytes = 0, available = limits_memory("");
-    for (size_t i = 0; l->quant.format != FORMAT_COUNT && i < l->c->tensors.n; i++) {
-        const struct tensor *t = &l->c->tensors.items[i];
-        struct weight q = t->n_dims == 2 ? quantized_shape(&l->quant, t->shape[0], t->shape[1])
-                                         : (struct weight){.format = l->quant.format};
-        bool of_words = str_eqz(t->name, pick(l, l->family->embed)) ||
-                        str_eqz(t->name, pick(l, l->family->head));
-        if (l->quant.layers_only && of_words)
-            continue;
-        if (t->format != l->quant.format && t->format != FORMAT_COUNT)
-            bytes += weight_bytes(&q);
-    }
-    if (bytes <= available)
-        return 0;
-    return error_set(
-        l->err, E_MEMORY,
-        "not enough memory for the model \"%s\": quant=%s makes weights of %zu MiB, and "
-        "%zu MiB are free; without quant= the file is used as it is",
-        l->c->path, format_info[l->quant.format].name, bytes >> 20, available >> 20);
 }
 
 static int read_matrix(struct load *l, const char *module, const char *class, int64_t rows,
                        int64_t cols, struct weight *ret)
 {
     int r = matrix_read(&l->source, module, class, rows, cols, ret, l->err);
-    if (r < 0)
-        return r;
-    enum format f = l->quant.layers_only && !l->in_layer ? FORMAT_COUNT : l->quant.format;
-    if (f != FORMAT_COUNT && l->quant.group && cols % l->quant.group != 0)
-        return error_set(
-            l->err, E_INPUT,
-            "cannot quantize tensor \"%s.weight\" of the model \"%s\": its %lld columns "
-            "are not a multiple of %d; choose another group_size, or quant=none",
-            module, l->c->path, (long long)cols, l->quant.group);
-    bool quantizes = f != FORMAT_COUNT && f != ret->format && format_row_bytes(f, cols) > 0;
-    r = quantizes ? quantize(l, ret) : 0;
-    if (l->quant.int8_activations && l->in_layer && format_info[ret->format].takes_int8) {
-        ret->x.kind = X_INT8;
-        l->n_int8++;
-    }
     l->m->n_params += rows * cols;
-    l->m->weight_bytes += weight_bytes(ret);
     return r;
 }
 
@@ -484,10 +396,20 @@ static int64_t size_of(const struct model *m, char letter)
 }
 
 /* The pattern is one of this file's tables: it has one %d. */
+static const char *put_layer(struct arena *a, const char *pattern, int layer, const char *end)
+{
+    const char *at = strstr(pattern, "%d");
+    return arena_printf(a, "%.*s%d%s%s", (int)(at - pattern), pattern, layer, at + 2, end);
+}
+
 static const char *layer_name(struct load *l, struct names pattern, int layer, const char *end)
 {
-    const char *p = pick(l, pattern), *at = strstr(p, "%d");
-    return arena_printf(&l->m->arena, "%.*s%d%s%s", (int)(at - p), p, layer, at + 2, end);
+    return put_layer(&l->m->arena, pick(l, pattern), layer, end);
+}
+
+const char *module_name(struct arena *a, int layer, enum layer_matrix i)
+{
+    return put_layer(a, matrices[i].name.hf, layer, "");
 }
 
 static int read_layer(struct load *l, int i)
@@ -501,10 +423,11 @@ static int read_layer(struct load *l, int i)
         if (!v)
             return l->err->code;
         memcpy((char *)layer + norms[k].field, &v, sizeof v);
+        l->m->vector_format = t->format;
     }
-    for (size_t k = 0; k < N_MATRICES; k++) {
+    for (size_t k = 0; k < N_LAYER_MATRICES; k++) {
         int64_t rows = size_of(l->m, matrices[k].rows), cols = size_of(l->m, matrices[k].cols);
-        struct weight *w = (struct weight *)(void *)((char *)layer + matrices[k].weight);
+        struct weight *w = layer_weight(layer, (enum layer_matrix)k);
         if (read_matrix(l, layer_name(l, matrices[k].name, i, ""), "Linear", rows, cols, w) < 0)
             return l->err->code;
         const struct tensor *b =
@@ -512,7 +435,7 @@ static int read_layer(struct load *l, int i)
         float *v = b ? read_vector(l, b, (int)rows) : NULL;
         if (b && !v)
             return l->err->code;
-        memcpy((char *)layer + matrices[k].bias, &v, sizeof v);
+        *layer_bias(layer, (enum layer_matrix)k) = v;
     }
     return 0;
 }
@@ -566,15 +489,8 @@ static int read_weights(struct load *l)
     else if ((r = read_matrix(l, head, "Linear", vocab, m->width, &m->head)) < 0)
         return r;
     m->layers = arena_array(&m->arena, (size_t)m->n_layers, sizeof *m->layers);
-    l->in_layer = true;
     for (int i = 0; i < m->n_layers && r == 0; i++)
         r = read_layer(l, i);
-    if (r == 0 && l->quant.int8_activations && l->n_int8 == 0)
-        return error_set(l->err, E_UNSUPPORTED,
-                         "cannot run the model \"%s\" with INT8 activations: its weights are %s, "
-                         "and only codes of 4 or 8 bits multiply them; add quant=w8a8-int",
-                         l->c->path, format_info[m->layers[0].q.format].name);
-    m->format = format_info[m->layers[0].q.format].name;
     return r;
 }
 
@@ -590,22 +506,20 @@ static int open_source(struct load *l, struct quant_config **ret)
     return r < 0 ? error_prefix(l->err, "cannot run the model: ") : 0;
 }
 
-int model_open(const char *path, const struct quantization *quant, struct pool *pool,
-               struct model **ret, struct error *err)
+int model_open(const char *path, struct pool *pool, struct model **ret, struct error *err)
 {
     struct model *m = mem_alloc(1, sizeof *m);
     struct error mine = {0};
     int r = checkpoint_open(path, pool, &m->files, &mine);
     struct quant_config *config = NULL;
     struct load l = {.m = m, .c = m->files, .pool = pool, .err = &mine};
-    l.quant = quant ? *quant : (struct quantization){.format = FORMAT_COUNT};
     if (r == 0 && (r = find_family(&l)) == 0 && (r = read_shape(&l)) == 0 &&
-        (r = read_rope(&l)) == 0 && (r = foresee_quantized(&l)) == 0 &&
-        (r = open_source(&l, &config)) == 0)
+        (r = read_rope(&l)) == 0 && (r = open_source(&l, &config)) == 0)
         r = read_weights(&l);
     quant_config_free(config);
     if (r == 0) {
         m->architecture = l.family->gguf ? l.family->gguf : l.family->hf;
+        model_measure(m);
         *ret = m;
         return 0;
     }
@@ -613,12 +527,38 @@ int model_open(const char *path, const struct quantization *quant, struct pool *
     return error_set(err, r, "%s", mine.msg);
 }
 
-/* ---- packing ---- */
-
-static struct weight *layer_matrix(const struct model *m, int layer, size_t i)
+void model_measure(struct model *m)
 {
-    return (struct weight *)(void *)((char *)&m->layers[layer] + matrices[i].weight);
+    m->format = format_info[m->layers[0].q.format].name;
+    bool one = m->head.data == m->embed.data;
+    m->weight_bytes = weight_bytes(&m->embed) + (one ? 0 : weight_bytes(&m->head));
+    for (int i = 0; i < m->n_layers; i++)
+        for (int j = 0; j < N_LAYER_MATRICES; j++)
+            m->weight_bytes += weight_bytes(layer_weight(&m->layers[i], (enum layer_matrix)j));
 }
+
+/* Its numbers are not asked for any more. */
+static void drop_data(struct model *m, const struct weight *w)
+{
+    if (!owned_has(&m->owned, w->data))
+        forget_pages(w->data, row_bytes(w));
+    owned_drop(&m->owned, w->data);
+    owned_drop(&m->owned, w->scales);
+    owned_drop(&m->owned, w->zeros);
+}
+
+void model_replace(struct model *m, struct weight *w, const struct weight *by)
+{
+    *ARRAY_PUSH(&m->owned) = (void *)(uintptr_t)by->data;
+    bool one = m->head.data == m->embed.data;
+    if (!one || w != &m->head)
+        drop_data(m, w);
+    *w = *by;
+    if (one && w == &m->embed)
+        m->head = *by;
+}
+
+/* ---- packing ---- */
 
 /* What the model made itself goes, unless it is the embedding's; the file's is forgotten. Whether a
  * weight has zero points is still asked, but not what they are. */
@@ -650,8 +590,8 @@ int model_pack(struct model *m, const struct kernels *k, struct error *err)
 {
     int r = pack(m, &m->head, k, err);
     for (int i = 0; i < m->n_layers; i++)
-        for (size_t j = 0; j < N_MATRICES && r == 0; j++)
-            r = pack(m, layer_matrix(m, i, j), k, err);
+        for (size_t j = 0; j < N_LAYER_MATRICES && r == 0; j++)
+            r = pack(m, layer_weight(&m->layers[i], (enum layer_matrix)j), k, err);
     return r;
 }
 
@@ -675,8 +615,8 @@ size_t model_pack_bytes(const struct model *m, const struct kernels *k)
     struct change c = {0};
     add_change(m, &m->head, k, &c);
     for (int i = 0; i < m->n_layers; i++)
-        for (size_t j = 0; j < N_MATRICES; j++)
-            add_change(m, layer_matrix(m, i, j), k, &c);
+        for (size_t j = 0; j < N_LAYER_MATRICES; j++)
+            add_change(m, layer_weight(&m->layers[i], (enum layer_matrix)j), k, &c);
     return c.more > c.less ? c.more - c.less : 0;
 }
 
@@ -691,8 +631,8 @@ size_t model_held_bytes(const struct model *m, const struct kernels *k)
     size_t ret = beside && !model_file_of(m, &m->embed) ? row_bytes(&m->embed) : 0;
     ret += held_bytes(&m->head, k);
     for (int i = 0; i < m->n_layers; i++)
-        for (size_t j = 0; j < N_MATRICES; j++)
-            ret += held_bytes(layer_matrix(m, i, j), k);
+        for (size_t j = 0; j < N_LAYER_MATRICES; j++)
+            ret += held_bytes(layer_weight(&m->layers[i], (enum layer_matrix)j), k);
     return ret;
 }
 

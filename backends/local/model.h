@@ -8,6 +8,19 @@
 
 #include "backends/local/weights.h"
 
+/* A layer's matrices. Modules are named in Hugging Face's way, whatever the file:
+ * "model.layers.0.self_attn.q_proj", "lm_head". */
+enum layer_matrix {
+    MATRIX_Q,
+    MATRIX_K,
+    MATRIX_V,
+    MATRIX_O,
+    MATRIX_GATE,
+    MATRIX_UP,
+    MATRIX_DOWN,
+    N_LAYER_MATRICES,
+};
+
 struct layer {
     float *attn_norm, *ffn_norm;              /* [D] */
     float *attn_sub_norm, *ffn_sub_norm;      /* [H*S], [F]: of what o and down read; NULL: none */
@@ -34,29 +47,30 @@ struct model {
     struct weight embed; /* [V, D] */
     struct weight head;  /* [V, D]; embed itself where the model ties them */
     bool tied;
-    const char *format; /* of most of the weights: "q4_1" */
+    enum format vector_format; /* of the norms in the file */
+    const char *format;        /* of most of the weights: "q4_1" */
     int64_t n_params;
     size_t weight_bytes; /* in memory, as they are computed with */
     struct arena arena;  /* small things */
     struct owned owned;  /* what `quant` made */
 };
 
-/* What is made of the weights at load. A matrix whose columns are no multiple of the format's block
- * stays as it is; with layers_only it is an error. */
-struct quantization {
-    enum format format;    /* FORMAT_COUNT: as the file stores them */
-    int group;             /* of codes: columns that share a scale; 0: the whole row */
-    bool layers_only;      /* embedding and head keep the file's format */
-    bool int8_activations; /* the layers' matrices multiply activations quantized to INT8, per token
-                            */
-};
-
-/* `quant` NULL: nothing is quantized. E_UNSUPPORTED: an unknown family (err lists the known) or
- * weight format, or no matrix that could take INT8 activations. E_INPUT: a tensor is missing, has
- * another shape or cannot be quantized. */
-int model_open(const char *path, const struct quantization *quant, struct pool *pool,
-               struct model **ret, struct error *err);
+/* As the file stores it. E_UNSUPPORTED: an unknown family (err lists the known) or weight format.
+ * E_INPUT: a tensor is missing, has another shape or contradicts the settings. */
+int model_open(const char *path, struct pool *pool, struct model **ret, struct error *err);
 void model_close(struct model *m);
+
+struct weight *layer_weight(const struct layer *l, enum layer_matrix i);
+float **layer_bias(const struct layer *l, enum layer_matrix i);
+const char *module_name(struct arena *a, int layer, enum layer_matrix i);
+
+/* Puts another weight into the place of one of the model's, which is not packed, and takes over
+ * the memory that begins at by->data. A head that is the embedding follows it; replaced itself, it
+ * leaves the embedding as it is. */
+void model_replace(struct model *m, struct weight *w, const struct weight *by);
+
+/* Sets what is said of the weights: format and weight_bytes. */
+void model_measure(struct model *m);
 
 /* Packs every matrix that multiplies for the table `k`, whose close then frees what was made; their
  * rows in the file are forgotten one by one, so that memory never holds the model twice. Only the

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/str.h"
 
-enum key_kind { KEY_TEXT, KEY_COUNT, KEY_FORMAT };
+enum key_kind { KEY_TEXT, KEY_LIST, KEY_COUNT, KEY_FORMAT };
 
 static const struct key {
     const char *name;
@@ -17,12 +17,27 @@ static const struct key {
     long most;             /* KEY_COUNT */
     const char *values[4]; /* KEY_FORMAT: what it takes */
 } keys[] = {
+/* clang-format off */
+#define WORD(w) KEY_TEXT, offsetof(struct spec, words.w), 0, {0}
+    /* clang-format on */
     {"name", KEY_TEXT, offsetof(struct spec, name), 0, {0}},
     {"dtype", KEY_FORMAT, offsetof(struct spec, dtype), 0, {"f32", "bf16", "f16"}},
-    {"quant", KEY_TEXT, offsetof(struct spec, quant_text), 0, {0}},
-    {"group_size", KEY_COUNT, offsetof(struct spec, group_size), 128, {0}},
-    {"act", KEY_TEXT, offsetof(struct spec, act), 0, {0}},
+    {"quant", WORD(quant)},
+    {"method", WORD(method)},
+    {"group_size", WORD(group_size)},
+    {"symmetric", WORD(symmetric)},
+    {"static", WORD(is_static)},
+    {"act", WORD(act)},
+    {"ignore", KEY_LIST, offsetof(struct spec, words.ignore), 0, {0}},
+    {"alpha", WORD(alpha)},
+    {"damp", WORD(damp)},
+    {"act_order", WORD(act_order)},
+    {"calib", WORD(calib)},
+    {"calib_samples", WORD(samples)},
+    {"calib_length", WORD(length)},
+    {"calib_seed", WORD(seed)},
     {"max_length", KEY_COUNT, offsetof(struct spec, max_length), 1 << 24, {0}},
+#undef WORD
 };
 enum { N_KEYS = sizeof keys / sizeof *keys };
 
@@ -65,6 +80,15 @@ static int set_format(const struct key *key, struct str value, const char *text,
     return r;
 }
 
+static void list_add(struct arena *a, struct patterns *list, const char *z)
+{
+    const char **more = arena_array(a, list->n + 1, sizeof *more);
+    if (list->n)
+        memcpy(more, list->items, list->n * sizeof *more);
+    more[list->n++] = z;
+    list->items = more;
+}
+
 static int set_key(struct arena *a, const struct key *key, struct str value, const char *text,
                    struct spec *ret, struct error *err)
 {
@@ -72,10 +96,13 @@ static int set_key(struct arena *a, const struct key *key, struct str value, con
     if (key->kind == KEY_FORMAT)
         return set_format(key, value, text, field, err);
     const char *z = str_copy(a, value).p;
-    if (key->kind == KEY_TEXT) {
+    if (key->kind != KEY_COUNT) {
         if (!*z)
             return error_set(err, E_USAGE, "model \"%s\": %s= needs a text", text, key->name);
-        *(const char **)field = z;
+        if (key->kind == KEY_TEXT)
+            *(const char **)field = z;
+        else
+            list_add(a, field, z);
         return 0;
     }
     char *end;
@@ -89,56 +116,6 @@ static int set_key(struct arena *a, const struct key *key, struct str value, con
     return 0;
 }
 
-/* What quant= makes of the weights. */
-static const struct quant {
-    const char *name;
-    enum format format;
-    bool groups; /* group_size may be given; */
-    int group;   /* if it is not: 0: the whole row */
-    bool layers_only, int8_activations;
-} quants[] = {
-    {"none", FORMAT_COUNT, false, 0, false, false},  {"q8_0", FORMAT_Q8_0, false, 0, false, false},
-    {"w8a8-int", FORMAT_INT8, false, 0, true, true}, {"w8a16", FORMAT_INT8, true, 0, true, false},
-    {"w4a16", FORMAT_INT4, true, 128, true, false},
-};
-enum { N_QUANTS = sizeof quants / sizeof *quants };
-
-static int unknown_quant(const char *name, const char *text, struct error *err)
-{
-    struct buf takes = {0};
-    for (int i = 0; i < N_QUANTS; i++)
-        buf_printf(&takes, "%s%s", i ? ", " : "", quants[i].name);
-    int r =
-        error_set(err, E_USAGE, "model \"%s\": quant takes %s, not \"%s\"", text, takes.p, name);
-    buf_free(&takes);
-    return r;
-}
-
-static int set_quant(struct arena *a, const char *text, struct spec *s, struct error *err)
-{
-    const char *name = s->quant_text ? s->quant_text : "none";
-    const struct quant *q = NULL;
-    int g = s->group_size;
-    for (int i = 0; i < N_QUANTS; i++)
-        if (strcmp(name, quants[i].name) == 0)
-            q = &quants[i];
-    if (!q)
-        return unknown_quant(name, text, err);
-    if (g && (!q->groups || (g != 32 && g != 64 && g != 128)))
-        return error_set(
-            err, E_USAGE,
-            "model \"%s\": group_size takes 32, 64 or 128, beside quant=w8a16 or w4a16", text);
-    if (s->act && strcmp(s->act, "int8") != 0)
-        return error_set(err, E_USAGE, "model \"%s\": act takes int8, not \"%s\"", text, s->act);
-    g = g ? g : q->group;
-    s->quant = (struct quantization){q->format, g, q->layers_only, q->int8_activations || s->act};
-    bool more = s->act && !q->int8_activations;
-    s->quant_name = g ? arena_printf(a, "%s-g%d", name, g) : name;
-    if (more) /* of weights as they are stored only the activations are to be named */
-        s->quant_name = s->quant_text ? arena_printf(a, "%s-act-int8", s->quant_name) : "act-int8";
-    return 0;
-}
-
 /* "models/x.gguf" is x; "models/x/" with quant=q8_0 is x-q8_0. */
 static const char *default_name(struct arena *a, const struct spec *s)
 {
@@ -148,8 +125,8 @@ static const char *default_name(struct arena *a, const struct spec *s)
     struct str base = str_of(path_base(str_copy(a, path).p));
     if (str_ends(base, STR(".gguf")))
         base.n -= 5;
-    bool q = strcmp(s->quant_name, "none") != 0, d = s->dtype != FORMAT_F32;
-    return arena_printf(a, "%.*s%s%s%s%s", STR_ARG(base), q ? "-" : "", q ? s->quant_name : "",
+    bool q = !scheme_is_none(&s->scheme), d = s->dtype != FORMAT_F32;
+    return arena_printf(a, "%.*s%s%s%s%s", STR_ARG(base), q ? "-" : "", q ? s->scheme.label : "",
                         d ? "-" : "", d ? format_info[s->dtype].name : "");
 }
 
@@ -187,7 +164,7 @@ int spec_parse(struct arena *a, const char *text, const char *dtype, struct spec
         if (r < 0)
             return r;
     }
-    if ((r = set_quant(a, text, &s, err)) < 0)
+    if ((r = scheme_make(a, &s.words, text, &s.scheme, err)) < 0)
         return r;
     if (!s.name)
         s.name = default_name(a, &s);

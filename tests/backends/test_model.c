@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "backends/local/foresee.h"
+#include "backends/local/quantize.h"
 #include "base/file.h"
 #include "tests/backends/ask.h"
 #include "tests/backends/tiny_model.h"
@@ -175,12 +176,24 @@ static void quantization_is_refused(void)
 {
     static const struct {
         const char *options, *says;
-    } cases[] = {{",quant=w4a16", "choose another group_size"},
-                 {",act=int8", "add quant=w8a8-int"},
-                 {",quant=w9", "w8a8-int, w8a16, w4a16"},
-                 {",quant=q8_0,group_size=32", "beside quant=w8a16"},
-                 {",quant=w8a16,group_size=33", "32, 64 or 128"},
-                 {",act=int4", "act takes int8"}};
+    } cases[] = {
+        {",act=int8", "add quant=w8a8-int"},
+        {",quant=w9", "w8a8-int, w8a8-fp8, fp8-block, w4a16"},
+        {",quant=q8_0,group_size=32", "goes with quant=w4a16, w8a16, not with q8_0"},
+        {",quant=w8a16,group_size=33", "32, 64, 128 or channel"},
+        {",act=int4", "act takes int8"},
+        {",quant=w8a8-int,method=awq", "takes the methods rtn, smoothquant, gptq"},
+        {",quant=w4a16,method=gptq", "calib=FILE"},
+        {",quant=w4a16,calib=text", "goes with what learns from text"},
+        {",quant=w4a16,damp=0.1", "goes with method=gptq"},
+        {",quant=w4a16,static=yes", "goes with quant=w8a8-int, w8a8-fp8"},
+        {",quant=fp8-block,symmetric=no", "goes with quant=w4a16, w8a16"},
+        {",quant=w8a8-int,act=int8", "act goes with"},
+        {",quant=w8a8-int,ignore=none", "weights alone"},
+        {",quant=w4a16,ignore=re:(", "ignore="},
+        {",method=gptq", "takes the methods rtn"},
+        {",quant=w4a16,method=gptq,calib=/nowhere/text", "/nowhere/text"},
+    };
     struct arena a = {0};
     const char *path = make(&a, &(struct tiny_model){.kind = "gguf-f32"});
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -741,7 +754,7 @@ static void cache_fits_the_memory(void)
     struct kernels k = kernels_cpu(UINT_MAX, pool);
     struct model *m = NULL;
     const char *path = make(&a, &(struct tiny_model){.kind = "gguf-f16"});
-    EXPECT_OK(model_open(path, NULL, pool, &m, &err), &err);
+    EXPECT_OK(model_open(path, pool, &m, &err), &err);
     for (size_t i = 0; m && i < sizeof cases / sizeof *cases; i++) {
         struct engine_options o = {.token_budget = 256, .max_length = 1 << 14, .pool = pool};
         int r = foresee(m, &k, &o, cases[i].available, &err);
@@ -765,17 +778,21 @@ static void cache_fits_the_memory(void)
  * twice. */
 static void packing_is_foreseen(void)
 {
-    static const struct quantization q8_0 = {.format = FORMAT_Q8_0};
     struct arena a = {0};
     struct error err;
+    struct scheme q8_0 = {0};
+    EXPECT_OK(scheme_make(&a, &(struct scheme_words){.quant = "q8_0"}, "m", &q8_0, &err), &err);
     struct pool *pool = pool_new(1);
     struct kernels scalar = kernels_cpu(0, pool), fast = kernels_cpu(UINT_MAX, pool);
     const char *path = make(&a, &(struct tiny_model){.kind = "gguf-f32"});
     for (int quantized = 0; quantized < 2; quantized++) {
         struct model *m = NULL;
-        EXPECT_OK(model_open(path, quantized ? &q8_0 : NULL, pool, &m, &err), &err);
+        EXPECT_OK(model_open(path, pool, &m, &err), &err);
         if (!m)
             continue;
+        struct quantize_options o = {.scheme = &q8_0, .k = &scalar, .pool = pool};
+        if (quantized)
+            EXPECT_OK(model_quantize(m, &o, &err), &err);
         size_t file = quantized ? 0 : m->weight_bytes, packed = model_pack_bytes(m, &fast);
         EXPECT_INT(model_pack_bytes(m, &scalar), file);
         if (quantized)

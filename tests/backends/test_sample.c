@@ -215,7 +215,7 @@ static void draws_as_the_model_scores(void)
     struct engine *e = NULL;
     struct engine_options o = {
         .token_budget = 100, .kv_bytes = 1 << 20, .max_length = 64, .pool = pool};
-    EXPECT_OK(model_open(model_path(), NULL, pool, &m, &err), &err);
+    EXPECT_OK(model_open(model_path(), pool, &m, &err), &err);
     EXPECT_OK(model_pack(m, &k, &err), &err);
     EXPECT_OK(engine_open(m, &k, &o, &e, &err), &err);
     static const int32_t prompt[] = {72, 101, 40};

@@ -28,7 +28,7 @@ static const char *make(struct arena *a, const struct tiny_model *t)
 
 static int open_model(const char *path, struct pool *pool, struct model **ret, struct error *err)
 {
-    return model_open(path, NULL, pool, ret, err);
+    return model_open(path, pool, ret, err);
 }
 
 /* ---- number by number ---- */

@@ -106,7 +106,7 @@ static void ask_model(struct arena *a, const char *kind, struct answer answers[N
         .token_budget = 64, .kv_bytes = 4 << 20, .max_length = 128, .pool = pool};
     struct model *m = NULL;
     struct engine *e = NULL;
-    EXPECT_OK(model_open(path, NULL, pool, &m, &err), &err);
+    EXPECT_OK(model_open(path, pool, &m, &err), &err);
     EXPECT_OK(model_pack(m, &k, &err), &err);
     EXPECT_OK(engine_open(m, &k, &o, &e, &err), &err);
     for (int i = 0; i < N_DOCS; i++) {
