@@ -25,7 +25,7 @@ struct text_reader {
 
 /* Is told what takes long before a model can answer. */
 struct opening_watcher {
-    void (*told)(void *arg, const char *model, double share); /* 0 .. 1 of quantizing it */
+    void (*told)(void *arg, const char *model, double share); /* 0 .. 1 of learning from text */
     void *arg;
 };
 

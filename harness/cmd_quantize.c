@@ -107,8 +107,9 @@ int cmd_quantize(int argc, char **argv, struct error *err)
     if (r != 0)
         return r < 0 ? r : EXIT_DONE;
     if (what.n == 0 || !o.output)
-        return error_set(err, E_USAGE, "%s: assay quantize MODEL -o DIR quant=SCHEME",
-                         what.n ? "where to? name a new folder with -o DIR" : "which model?");
+        return error_set(err, E_USAGE, "%s, as in: assay quantize MODEL -o DIR quant=SCHEME",
+                         what.n ? "where to? name a new folder with -o DIR"
+                                : "which model? name a folder");
     struct arena a = {0};
     sweep_data_dirs(&a, &o.data);
     struct report report = {.bar = {.terminal = isatty(STDERR_FILENO), .begun_ns = now_ns()}};

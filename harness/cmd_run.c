@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "harness/calibration.h"
 #include "harness/commands.h"
 #include "harness/divergence.h"
 #include "harness/scores.h"
@@ -220,6 +221,7 @@ static struct backend_options backend_options(void)
     return (struct backend_options){.n_threads = o.threads,
                                     .features = UINT_MAX,
                                     .dtype = o.dtype,
+                                    .texts = {calibration_text, &o.data},
                                     .kv_bytes = o.kv_memory,
                                     .token_budget = o.token_budget};
 }
@@ -265,12 +267,30 @@ static void running_close(struct running *m)
     *m = (struct running){0};
 }
 
+/* Says at each quarter how far a method is that learns from text; others are done at once. */
+struct patience {
+    struct progress *progress;
+    int quarters;
+};
+
+static void on_opening(void *arg, const char *model, double share)
+{
+    struct patience *p = arg;
+    int quarters = (int)(4 * share);
+    if (o.quiet || quarters <= p->quarters)
+        return;
+    p->quarters = quarters;
+    progress_note(p->progress, "%s: quantizing, %d %%", model, 25 * quarters);
+}
+
 /* What `m` holds is the caller's to close. */
 static int run_model(const char *spec, struct store *s, int64_t run,
                      const struct selection *selected, struct progress *progress, struct totals *t,
                      struct running *m, struct error *err)
 {
     struct backend_options bo = backend_options();
+    struct patience patience = {progress, 0};
+    bo.watcher = (struct opening_watcher){on_opening, &patience};
     double begun = clock_seconds(CLOCK_REALTIME);
     int r = backend_open(spec, &bo, &m->backend, err);
     if (r < 0 || (r = plan_open(&m->arena, selected, m->backend, s, run, &o, &m->plan, err)) < 0)

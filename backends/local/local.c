@@ -137,7 +137,8 @@ static int quantize(struct backend *b, const struct backend_options *o, struct e
                                  .k = &b->kernels,
                                  .pool = b->pool,
                                  .dtype = b->spec.dtype,
-                                 .told = o->watcher.told ? on_quantized : NULL,
+                                 .told =
+                                     o->watcher.told && s->calibration.path ? on_quantized : NULL,
                                  .arg = &opening};
     char hash[HASH_HEX];
     int32_t *tokens = NULL;
