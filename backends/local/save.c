@@ -63,14 +63,16 @@ static int check_model(struct saving *s, const char *folder)
             "one it was made of",
             folder, m->files->path);
     const int cols[] = {m->width, m->n_heads * m->head_size, m->hidden};
-    int group = scheme->weights.group_rows == 1 ? scheme->weights.group : 0;
+    int group = scheme->weights.group;
     for (int i = 0; i < 3 && group; i++)
         if (cols[i] % group)
             return error_set(s->err, E_INPUT,
                              "cannot write \"%s\": compressed-tensors wants groups that divide a "
-                             "matrix' columns, and %d is no multiple of %d; choose another "
-                             "group_size, such as 64, 32 or channel",
-                             folder, cols[i], group);
+                             "matrix' columns, and %d is no multiple of %d; choose %s",
+                             folder, cols[i], group,
+                             group == 128 && scheme->weights.group_rows == 1
+                                 ? "another group_size, such as 64, 32 or channel"
+                                 : "another scheme, such as w8a8-fp8");
     int ignored = scheme_ignores(scheme, "lm_head", s->err);
     if (ignored == 0 && m->tied)
         return error_set(s->err, E_UNSUPPORTED,

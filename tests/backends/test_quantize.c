@@ -228,7 +228,6 @@ static const struct {
 } schemes[] = {
     {"quant=w8a8-int", false},
     {"quant=w8a8-fp8", false},
-    {"quant=fp8-block", false},
     {"quant=w4a16,group_size=32", false},
     {"quant=w4a16,group_size=channel,symmetric=no", false},
     {"quant=w8a16,group_size=32,symmetric=no", false},
@@ -340,6 +339,7 @@ static void what_cannot_be_written_is_said(void)
         {model, "x", E_USAGE, "quant=none"},
         {arena_printf(&a, "%s,quant=w4a16", model), "plain", E_USAGE, "there already"},
         {arena_printf(&a, "%s,quant=w4a16", model), "x", E_INPUT, "64 is no multiple of 128"},
+        {arena_printf(&a, "%s,quant=fp8-block", model), "x", E_INPUT, "such as w8a8-fp8"},
         {arena_printf(&a, "%s,quant=w8a8-int", gguf), "x", E_UNSUPPORTED, "GGUF"},
         {arena_printf(&a, "%s,quant=w8a16,ignore=none", model), "x", E_UNSUPPORTED, "embedding"},
     };
