@@ -16,6 +16,7 @@ enum error_code {
     E_BUSY = -6,        /* another process holds it */
     E_UNSUPPORTED = -7, /* well-formed, but not something that assay can do */
     E_INTERRUPTED = -8, /* asked to stop; run again to resume */
+    E_DEVICE = -9,      /* a GPU is not there, or has failed */
 };
 
 struct error {

@@ -297,3 +297,73 @@ void quantized_token(const struct weight *w, const float *x, float *ret)
             ret[c] = scale * activation_code(w->x.kind, x[c] / scale);
     }
 }
+
+/* ---- What can be computed with ---- */
+
+bool int8_exact(const struct weight *w)
+{
+    enum { MOST = 131071, MOST_ZEROS = 65535 }; /* 128 * 128, 128 * 255 times that fit 32 bits */
+    if (w->x.kind != X_INT8 || w->x.group > 0 || !format_info[w->format].takes_int8)
+        return false;
+    int64_t group = w->group < w->cols ? w->group : w->cols;
+    return !format_info[w->format].codes || group <= (w->zeros ? MOST_ZEROS : MOST);
+}
+
+/* What goes with codes; the sentence ends the caller's. NULL: all is well. */
+static const char *wrong_with_codes(const struct weight *w)
+{
+    enum format s = w->scale_format;
+    bool integer = w->format == FORMAT_INT8 || w->format == FORMAT_INT4 ||
+                   w->format == FORMAT_INT3 || w->format == FORMAT_INT2;
+    return !w->scales                          ? "it has no scales"
+           : w->group < 1 || w->group_rows < 1 ? "it has no groups"
+           : s != FORMAT_F32 && s != FORMAT_F16 && s != FORMAT_BF16 && s != FORMAT_FP8
+               ? "scales are f32, f16, bf16 or fp8"
+           : !isfinite(w->scale) || w->scale <= 0 ? "its one scale is no positive number"
+           : w->zeros && !integer                 ? "only whole numbers have zero points"
+                                                  : NULL;
+}
+
+/* A column's place that x does not have, or a code of FP8 that is NaN: files may hold anything. */
+static int check_codes(const struct weight *w, struct error *err)
+{
+    const char *wrong = wrong_with_codes(w);
+    if (wrong)
+        return error_set(err, E_UNSUPPORTED, "cannot use a %s weight: %s",
+                         format_info[w->format].name, wrong);
+    for (int64_t c = 0; w->perm && c < w->cols; c++)
+        if (w->perm[c] < 0 || w->perm[c] >= w->cols)
+            return error_set(err, E_INPUT,
+                             "cannot use a %s weight: its column %lld is to multiply input %d, and "
+                             "there are %lld",
+                             format_info[w->format].name, (long long)c, w->perm[c],
+                             (long long)w->cols);
+    const uint8_t *p = w->data;
+    size_t n = (size_t)w->rows * (size_t)w->cols, nans = 0;
+    for (size_t i = 0; w->format == FORMAT_FP8 && i < n; i++)
+        nans += (p[i] & 0x7f) == 0x7f;
+    if (nans)
+        return error_set(err, E_INPUT,
+                         "cannot use a fp8 weight: %zu of its %zu codes are no numbers (NaN); the "
+                         "file is damaged, or quantizing went wrong",
+                         nans, n);
+    return 0;
+}
+
+int weight_check(const struct weight *w, struct error *err)
+{
+    const struct format_info *info = &format_info[w->format];
+    size_t bytes = w->cols > 0 ? format_row_bytes(w->format, w->cols) : 0;
+    if (w->rows <= 0 || w->rows > INT32_MAX || w->cols > INT32_MAX || bytes == 0)
+        return error_set(err, E_UNSUPPORTED,
+                         "cannot use a %s weight of %lld rows and %lld columns: both must lie "
+                         "between 1 and %d, the columns in multiples of %d",
+                         info->name, (long long)w->rows, (long long)w->cols, INT32_MAX,
+                         info->codes ? 1 : info->block);
+    if (w->x.kind == X_FP4 && !(w->x.scale > 0 && w->x.group > 0))
+        return error_set(err, E_UNSUPPORTED,
+                         "cannot multiply a %s weight with FP4 activations: they need a scale of "
+                         "their own and groups (of 16)",
+                         info->name);
+    return info->codes ? check_codes(w, err) : 0;
+}

@@ -126,6 +126,12 @@ int code_bits(enum format f);
 /* A token as it meets the weight: kernels.h has the rules. */
 void quantized_token(const struct weight *w, const float *x, float *ret);
 
+/* The weight meets INT8 activations in whole numbers, as cpu/int8.h says. */
+bool int8_exact(const struct weight *w);
+/* E_UNSUPPORTED: a shape or a combination that no table computes with. E_INPUT: what a file should
+ * not hold. */
+int weight_check(const struct weight *w, struct error *err);
+
 /* A block of a GGUF format taken apart. Value i, of group i / group, is scale * q[i] + offset with
  * scale = d * s, each product and the sum in float (the products are exact). */
 enum { BLOCK_VALUES = 256, BLOCK_GROUPS = 16 };

@@ -213,10 +213,15 @@ enum { TOP_TOKENS = 64 }; /* as many can be asked for */
 struct device; /* the table's own state: threads, scratch; later a stream */
 
 struct kernels {
-    const char *numerics; /* part of an evaluation's identity: "cpu-ref-2", "cpu-avx2-3" */
+    const char *numerics; /* part of an evaluation's identity: "cpu-avx2-3", "cuda-1" */
     struct device *dev;
+    /* The device has memory of its own. Then every matrix of floats that an operation takes comes
+     * from buffer_new, norms, biases and frequencies among them; batches are announced by `begin`.
+     * Whole numbers, and what says so, are host memory. Operations that fail do so silently, and
+     * all after them; `check` tells. */
+    bool on_device;
 
-    /* Memory. NULL when it does not fit; 64-byte aligned; not zeroed. */
+    /* Memory. NULL when it does not fit; 64-byte aligned; not zeroed. A device's goes with it. */
     void *(*buffer_new)(struct device *dev, size_t bytes);
     void (*buffer_free)(struct device *dev, void *p);
     void (*to_device)(struct device *dev, void *dst, const void *src, size_t bytes);
@@ -231,7 +236,12 @@ struct kernels {
     /* Bytes that weight_pack takes; 0: none, and `data` is read by all. */
     size_t (*packed_bytes)(struct device *dev, const struct weight *w);
 
-    /* x[T, D] = rows `tokens` of the table [vocab, D], as float32. */
+    /* The step to come: kv_write and attention are given this batch until the next one. NULL where
+     * not on_device, as is check. */
+    void (*begin)(struct device *dev, const struct batch *b);
+
+    /* x[T, D] = rows `tokens` of the table [vocab, D], as float32. Reads table->data, the host's.
+     */
     void (*embed)(struct device *dev, float *x, const struct weight *table, const int32_t *tokens,
                   int T);
     /* x[T, D] += add[T, D] (NULL: nothing); y[T, D] = x / sqrt(mean(x^2) + eps) * w[D]. Both are
@@ -278,6 +288,9 @@ struct kernels {
      * `ret` and `top` (unused when k is 0) are host memory. */
     void (*logprobs)(struct device *dev, struct token_logprob *ret, struct top_token *top,
                      const struct weight *head, const struct asked *asked);
+    /* Waits for everything. E_DEVICE: something has failed since the table was opened; it stays
+     * so. */
+    int (*check)(struct device *dev, struct error *err);
     void (*close)(struct device *dev);
 };
 
@@ -288,5 +301,12 @@ unsigned cpu_features(void);
 /* A table for this machine with at most `features`; 0 gives the scalar reference. The pool is
  * used, not owned, and must outlive the table; end with k.close(k.dev). */
 struct kernels kernels_cpu(unsigned features, struct pool *pool);
+
+/* A table for the CUDA device `ordinal`; end with k.close(k.dev). Tables of several devices may be
+ * used at once, each by one thread. E_DEVICE: there is none, or it does not answer. E_UNSUPPORTED:
+ * built without CUDA. */
+int kernels_cuda(int ordinal, struct kernels *ret, struct error *err);
+/* Bytes that are free on it; 0 where it cannot be asked. */
+size_t kernels_cuda_memory(int ordinal);
 
 #endif

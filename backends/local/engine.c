@@ -72,7 +72,7 @@ struct engine {
     struct token_logprob *predicted;
     struct top_token *top; /* [T, TOP_TOKENS] */
     struct forward forward;
-    float *logits; /* [SAMPLED_ROWS, vocab] */
+    float *logits, *logits_here; /* [SAMPLED_ROWS, vocab], and where the host reads them */
     struct sampler *sampler;
 
     struct engine_stats stats;
@@ -90,6 +90,9 @@ static int buffers_open(struct engine *e, struct error *err)
     if (!e->logits)
         return error_set(err, E_MEMORY, "out of memory: the logits of %d tokens do not fit",
                          SAMPLED_ROWS);
+    e->logits_here = e->logits;
+    if (e->k->on_device)
+        e->logits_here = mem_alloc((size_t)e->m->vocab * SAMPLED_ROWS, sizeof *e->logits_here);
     e->sampler = sampler_new(e->m->vocab, e->o.pool);
     e->tokens = mem_alloc(T, sizeof(int32_t));
     e->positions = mem_alloc(T, sizeof(int32_t));
@@ -152,6 +155,8 @@ void engine_close(struct engine *e)
     for (size_t i = 0; i < e->running.n; i++)
         sequence_free(e, e->running.items[i]);
     forward_close(&e->forward);
+    if (e->k->on_device)
+        free(e->logits_here);
     if (e->logits)
         e->k->buffer_free(e->k->dev, e->logits);
     sampler_free(e->sampler);
@@ -465,24 +470,34 @@ static struct asked ask_rows(struct engine *e, const struct question *q, int n)
     return a;
 }
 
-static void answer_by_logprobs(struct engine *e, const struct question *q, int n,
-                               const struct receiver *to)
+/* Before an answer is believed: a device may have failed at any operation before it. */
+static int check(struct engine *e, struct error *err)
+{
+    return e->k->check ? e->k->check(e->k->dev, err) : 0;
+}
+
+static int answer_by_logprobs(struct engine *e, const struct question *q, int n,
+                              const struct receiver *to, struct error *err)
 {
     struct asked a = ask_rows(e, q, n);
     a.x = last_hidden(e, a.T);
     e->k->logprobs(e->k->dev, e->predicted, e->top, &e->m->head, &a);
+    int r = check(e, err);
+    if (r < 0)
+        return r;
     for (int i = 0, row = 0; i < n; i++) {
         const struct token_logprob *p = &e->predicted[i];
         row += i == e->ends[row];
         const struct top_token *top = e->top + (size_t)row * (size_t)a.k;
         answer(e, &q[i], &(struct prediction){p->logprob, p->argmax, top}, to);
     }
+    return 0;
 }
 
 static struct sample_row sampled_row(const struct engine *e, const struct question *q, int i)
 {
     const struct engine_job *j = q->reader.job;
-    return (struct sample_row){.logits = e->logits + (size_t)i * (size_t)e->m->vocab,
+    return (struct sample_row){.logits = e->logits_here + (size_t)i * (size_t)e->m->vocab,
                                .how = j->sampling,
                                .doc_id = j->doc_id,
                                .idx = j->idx,
@@ -492,44 +507,55 @@ static struct sample_row sampled_row(const struct engine *e, const struct questi
 }
 
 /* The same product with the vocabulary as for log-probabilities, and a draw from it. */
-static void answer_by_sampling(struct engine *e, const struct question *q, int n,
-                               const struct receiver *to)
+static int answer_by_sampling(struct engine *e, const struct question *q, int n,
+                              const struct receiver *to, struct error *err)
 {
     struct sample_row rows[SAMPLED_ROWS];
     for (int i = 0; i < n; i++)
         e->wanted_rows[i] = q[i].row;
     const float *last = last_hidden(e, n);
     e->k->linear(e->k->dev, e->logits, last, &e->m->head, NULL, n);
+    if (e->k->on_device)
+        e->k->to_host(e->k->dev, e->logits_here, e->logits,
+                      (size_t)n * (size_t)e->m->vocab * sizeof *e->logits);
+    int r = check(e, err);
+    if (r < 0)
+        return r;
     for (int i = 0; i < n; i++)
         rows[i] = sampled_row(e, &q[i], i);
     sample_rows(e->sampler, rows, (size_t)n);
     for (int i = 0; i < n; i++)
         answer(e, &q[i], &(struct prediction){.argmax = rows[i].token}, to);
+    return 0;
 }
 
 /* No product at all: whoever asked makes it. */
-static void answer_by_hidden(struct engine *e, const struct question *q, int n,
-                             const struct receiver *to)
+static int answer_by_hidden(struct engine *e, const struct question *q, int n,
+                            const struct receiver *to, struct error *err)
 {
     size_t D = (size_t)e->m->width;
     for (int i = 0; i < n; i++)
         e->wanted_rows[i] = q[i].row;
     const float *last = last_hidden(e, n);
+    int r = check(e, err);
+    if (r < 0)
+        return r;
     for (int i = 0; i < n; i++) {
         struct engine_job *j = q[i].reader.job;
         e->k->to_host(e->k->dev, j->hidden + (size_t)j->n_answered * D, last + (size_t)i * D,
                       D * sizeof(float));
         answer(e, &q[i], &(struct prediction){.argmax = -1}, to);
     }
+    return 0;
 }
 
 /* Only rows that somebody reads meet the vocabulary: the questions of each way in their order, as
  * many together as its buffers hold. */
-static void hand_back(struct engine *e, const struct receiver *to)
+static int hand_back(struct engine *e, const struct receiver *to, struct error *err)
 {
     const struct {
-        void (*answer)(struct engine *e, const struct question *q, int n,
-                       const struct receiver *to);
+        int (*answer)(struct engine *e, const struct question *q, int n, const struct receiver *to,
+                      struct error *err);
         int most;
     } ways[N_WAYS] = {[BY_LOGPROBS] = {answer_by_logprobs, e->o.token_budget},
                       [BY_HIDDEN] = {answer_by_hidden, e->o.token_budget},
@@ -543,10 +569,13 @@ static void hand_back(struct engine *e, const struct receiver *to)
                 e->together[n++] = e->questions.items[i];
             if (n == 0 || (n < ways[w].most && i + 1 < e->questions.n))
                 continue;
-            ways[w].answer(e, e->together, n, to);
+            int r = ways[w].answer(e, e->together, n, to, err);
+            if (r < 0)
+                return r;
             n = 0;
         }
     }
+    return 0;
 }
 
 int engine_step(struct engine *e, void (*done)(void *arg, struct engine_job *job), void *arg,
@@ -564,7 +593,7 @@ int engine_step(struct engine *e, void (*done)(void *arg, struct engine_job *job
     /* Before the sequences give theirs back: a page must not outlive those above it. */
     for (size_t i = 0; i < e->copies.n; i++)
         kvcache_drop(&e->cache, e->copies.items[i].from);
-    hand_back(e, &(struct receiver){done, arg});
+    r = hand_back(e, &(struct receiver){done, arg}, err);
     e->stats.seconds += 1e-9 * (double)(now_ns() - begun);
-    return 0;
+    return r;
 }

@@ -116,6 +116,8 @@ static void feed_forward(struct forward *f, const struct layer *l, int T)
 int forward_begin(struct forward *f, const struct batch *b, struct error *err)
 {
     const struct kernels *k = f->k;
+    if (k->begin)
+        k->begin(k->dev, b);
     int r = embedding_rows(&f->embedding, f->m, k, f->x, b->tokens, b->n_rows, err);
     if (r < 0)
         return r;

@@ -133,8 +133,11 @@ static int quantize(struct backend *b, const struct backend_options *o, struct e
 {
     const struct scheme *s = &b->spec.scheme;
     struct opening opening = {b, o};
+    struct kernels cpu = {0}; /* looks at what matrices read, which must be in the host's memory */
+    if (b->kernels.on_device)
+        cpu = kernels_cpu(o->features & cpu_features(), b->pool);
     struct quantize_options q = {.scheme = s,
-                                 .k = &b->kernels,
+                                 .k = cpu.dev ? &cpu : &b->kernels,
                                  .pool = b->pool,
                                  .dtype = b->spec.dtype,
                                  .told =
@@ -153,6 +156,8 @@ static int quantize(struct backend *b, const struct backend_options *o, struct e
     }
     if (r == 0)
         r = model_quantize(b->model, &q, err);
+    if (cpu.dev)
+        cpu.close(cpu.dev);
     free(tokens);
     return r;
 }
@@ -168,6 +173,20 @@ static struct engine_options engine_options(const struct backend *b,
                                    .pool = b->pool};
 }
 
+/* The table that computes, and how much memory it finds. */
+static int open_kernels(struct backend *b, const struct backend_options *o, size_t *available,
+                        struct error *err)
+{
+    if (b->spec.cuda < 0) {
+        b->kernels = kernels_cpu(o->features & cpu_features(), b->pool);
+        *available = limits_memory("");
+        return 0;
+    }
+    int r = kernels_cuda(b->spec.cuda, &b->kernels, err);
+    *available = kernels_cuda_memory(b->spec.cuda);
+    return r < 0 ? error_prefix(err, "cannot run the model \"%s\": ", b->spec.path) : 0;
+}
+
 int backend_open(const char *text, const struct backend_options *options, struct backend **ret,
                  struct error *err)
 {
@@ -176,12 +195,13 @@ int backend_open(const char *text, const struct backend_options *options, struct
     if (r < 0)
         goto out;
     b->pool = pool_new(options->n_threads);
-    b->kernels = kernels_cpu(options->features & cpu_features(), b->pool);
-    if ((r = model_open(b->spec.path, b->pool, &b->model, err)) < 0 ||
+    size_t available;
+    if ((r = open_kernels(b, options, &available, err)) < 0 ||
+        (r = model_open(b->spec.path, b->pool, &b->model, err)) < 0 ||
         (r = open_words(b, err)) < 0 || (r = quantize(b, options, err)) < 0)
         goto out;
     struct engine_options eo = engine_options(b, options);
-    if ((r = foresee(b->model, &b->kernels, &eo, limits_memory(""), err)) < 0 ||
+    if ((r = foresee(b->model, &b->kernels, &eo, available, err)) < 0 ||
         (r = model_pack(b->model, &b->kernels, err)) < 0)
         goto out;
     fill_info(b);

@@ -586,12 +586,45 @@ static int pack(struct model *m, struct weight *w, const struct kernels *k, stru
     return 0;
 }
 
+/* Moves a vector (NULL: there is none) to where the table reads floats. */
+static int place(const struct model *m, float **v, int64_t n, const struct kernels *k,
+                 struct error *err)
+{
+    if (!k->on_device || !*v)
+        return 0;
+    float *there = k->buffer_new(k->dev, (size_t)n * sizeof **v);
+    if (!there)
+        return error_set(err, E_MEMORY, "out of GPU memory: the model \"%s\" does not fit",
+                         m->files->path);
+    k->to_device(k->dev, there, *v, (size_t)n * sizeof **v);
+    *v = there;
+    return 0;
+}
+
+static int pack_layer(struct model *m, int i, const struct kernels *k, struct error *err)
+{
+    struct layer *layer = &m->layers[i];
+    int r = 0;
+    for (size_t j = 0; j < sizeof norms / sizeof *norms && r == 0; j++)
+        r = place(m, (float **)(void *)((char *)layer + norms[j].field), size_of(m, norms[j].size),
+                  k, err);
+    for (enum layer_matrix j = 0; j < N_LAYER_MATRICES && r == 0; j++) {
+        struct weight *w = layer_weight(layer, j);
+        r = place(m, layer_bias(layer, j), w->rows, k, err);
+        if (r == 0)
+            r = pack(m, w, k, err);
+    }
+    return r;
+}
+
 int model_pack(struct model *m, const struct kernels *k, struct error *err)
 {
-    int r = pack(m, &m->head, k, err);
-    for (int i = 0; i < m->n_layers; i++)
-        for (size_t j = 0; j < N_LAYER_MATRICES && r == 0; j++)
-            r = pack(m, layer_weight(&m->layers[i], (enum layer_matrix)j), k, err);
+    int r;
+    if ((r = pack(m, &m->head, k, err)) < 0 || (r = place(m, &m->norm, m->width, k, err)) < 0 ||
+        (r = place(m, &m->inv_freq, m->head_size / 2, k, err)) < 0)
+        return r;
+    for (int i = 0; i < m->n_layers && r == 0; i++)
+        r = pack_layer(m, i, k, err);
     return r;
 }
 

@@ -36,6 +36,7 @@ static const struct key {
     {"calib_samples", WORD(samples)},
     {"calib_length", WORD(length)},
     {"calib_seed", WORD(seed)},
+    {"device", KEY_TEXT, offsetof(struct spec, device_text), 0, {0}},
     {"max_length", KEY_COUNT, offsetof(struct spec, max_length), 1 << 24, {0}},
 #undef WORD
 };
@@ -116,6 +117,24 @@ static int set_key(struct arena *a, const struct key *key, struct str value, con
     return 0;
 }
 
+static int set_device(const char *text, struct spec *s, struct error *err)
+{
+    const char *d = s->device_text;
+    s->cuda = -1;
+    if (!d || strcmp(d, "cpu") == 0)
+        return 0;
+    char *end = NULL;
+    if (strcmp(d, "cuda") == 0)
+        s->cuda = 0;
+    else if (strncmp(d, "cuda:", 5) == 0 && d[5] >= '0' && d[5] <= '9')
+        s->cuda = (int)strtol(d + 5, &end, 10);
+    if (s->cuda >= 0 && s->cuda < 1024 && (!end || !*end))
+        return 0;
+    return error_set(
+        err, E_USAGE,
+        "model \"%s\": device takes cpu, cuda or cuda:N (the N-th, from 0), not \"%s\"", text, d);
+}
+
 /* "models/x.gguf" is x; "models/x/" with quant=q8_0 is x-q8_0. */
 static const char *default_name(struct arena *a, const struct spec *s)
 {
@@ -164,7 +183,8 @@ int spec_parse(struct arena *a, const char *text, const char *dtype, struct spec
         if (r < 0)
             return r;
     }
-    if ((r = scheme_make(a, &s.words, text, &s.scheme, err)) < 0)
+    if ((r = scheme_make(a, &s.words, text, &s.scheme, err)) < 0 ||
+        (r = set_device(text, &s, err)) < 0)
         return r;
     if (!s.name)
         s.name = default_name(a, &s);

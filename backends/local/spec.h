@@ -11,6 +11,8 @@ struct spec {
     enum format dtype; /* FORMAT_F32 unless given */
     struct scheme scheme;
     struct scheme_words words; /* what it was made of */
+    const char *device_text;   /* as given; NULL */
+    int cuda;                  /* the CUDA device that computes; -1: the processor */
     int max_length;            /* 0: the model's */
 };
 

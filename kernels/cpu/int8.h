@@ -21,9 +21,6 @@
 
 enum { INT8_RUN = 32 };
 
-/* The weight is multiplied as said above. */
-bool int8_exact(const struct weight *w);
-
 /* Of a token whose greatest value is `greatest`. */
 static inline float int8_scale(const struct weight *w, float greatest)
 {

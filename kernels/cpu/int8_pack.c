@@ -3,15 +3,6 @@
 
 #include "kernels/cpu/int8.h"
 
-bool int8_exact(const struct weight *w)
-{
-    enum { MOST = 131071, MOST_ZEROS = 65535 }; /* 128 * 128, 128 * 255 times that fit 32 bits */
-    if (w->x.kind != X_INT8 || w->x.group > 0 || !format_info[w->format].takes_int8)
-        return false;
-    int64_t group = w->group < w->cols ? w->group : w->cols;
-    return !format_info[w->format].codes || group <= (w->zeros ? MOST_ZEROS : MOST);
-}
-
 void int8_run_scales(enum format f, const struct block_parts *b, int i, float *d, float *m)
 {
     *d = f16_to_f32(b->d);

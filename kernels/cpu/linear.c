@@ -343,6 +343,23 @@ typedef void tile_function(const struct tile *a);
     {                                                                                              \
         tile(FORMAT_##NAME, M, P, a);                                                              \
     }
+/* Formats that are met seldom: a panel at a time, since instances take a compiler long. */
+#define SELDOM(NAME, name)                                                                         \
+    TILE(NAME, name, 1, 1)                                                                         \
+    TILE(NAME, name, 2, 1)                                                                         \
+    TILE(NAME, name, 3, 1)                                                                         \
+    TILE(NAME, name, 4, 1)
+#define SELDOM_ROW(name)                                                                           \
+    {                                                                                              \
+        {name##_1x1, name##_2x1, name##_3x1, name##_4x1}, {name##_1x1, name##_2x1, name##_3x1},    \
+        {                                                                                          \
+            1, 1, 1                                                                                \
+        }                                                                                          \
+    }
+#ifdef SIMD_ONE_PANEL /* a build in which only the results count */
+#define TILES(NAME, name, P1, P2, P3) SELDOM(NAME, name)
+#define ROW(name, P1, P2, P3)         SELDOM_ROW(name)
+#else
 #define TILES(NAME, name, P1, P2, P3)                                                              \
     TILE(NAME, name, 1, 1)                                                                         \
     TILE(NAME, name, 2, 1)                                                                         \
@@ -359,19 +376,7 @@ typedef void tile_function(const struct tile *a);
             P1, P2, P3                                                                             \
         }                                                                                          \
     }
-/* Formats that are met seldom: a panel at a time, since instances take a compiler long. */
-#define SELDOM(NAME, name)                                                                         \
-    TILE(NAME, name, 1, 1)                                                                         \
-    TILE(NAME, name, 2, 1)                                                                         \
-    TILE(NAME, name, 3, 1)                                                                         \
-    TILE(NAME, name, 4, 1)
-#define SELDOM_ROW(name)                                                                           \
-    {                                                                                              \
-        {name##_1x1, name##_2x1, name##_3x1, name##_4x1}, {name##_1x1, name##_2x1, name##_3x1},    \
-        {                                                                                          \
-            1, 1, 1                                                                                \
-        }                                                                                          \
-    }
+#endif
 /* How many panels go together with 1, 2 and 3 rows of x is what was fastest. */
 TILES(F32, f32, 4, 3, 2)
 TILES(F16, f16, 4, 3, 2)

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <map>
 #include <memory>
 #include <vector>
@@ -46,8 +45,10 @@ size_t draws::below(size_t n)
 
 void draws::noise(void *p, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++)
-        static_cast<unsigned char *>(p)[i] = static_cast<unsigned char>(next());
+    for (size_t i = 0; i < bytes; i += 8) {
+        uint64_t x = next();
+        std::memcpy(static_cast<char *>(p) + i, &x, bytes - i < 8 ? bytes - i : 8);
+    }
 }
 
 /* ---- stacks: used again by the next block of the same system thread ---- */
@@ -106,7 +107,7 @@ struct fiber {
     void *fake = nullptr;      /* AddressSanitizer's, while it does not run */
     const void *stack = nullptr;
     bool done = false;
-    std::deque<copy> copies;
+    std::vector<copy> copies;
     int groups = 0; /* committed */
 };
 
@@ -151,7 +152,7 @@ class block
     std::string stuck() const;
 
     std::string fault;
-    std::vector<std::unique_ptr<fiber>> fibers;
+    std::vector<fiber> fibers;
     std::vector<size_t> ready; /* fibers that can go on */
     size_t n_live;
     std::vector<std::vector<meeting>> meetings; /* of each warp */
@@ -164,13 +165,16 @@ class block
 };
 static thread_local block *running;
 
-block::block(const block_job &j) : random{j.seed}, job(j)
+block::block(const block_job &j)
+    : random{j.seed}, job(j),
+      fibers(static_cast<size_t>(j.block_size.x) * j.block_size.y * j.block_size.z)
 {
-    size_t n = static_cast<size_t>(j.block_size.x) * j.block_size.y * j.block_size.z;
+    size_t n = fibers.size();
+    ready.reserve(n);
     n_live = n;
     meetings.resize((n + 31) / 32);
     for (size_t i = 0; i < n; i++) {
-        auto f = std::make_unique<fiber>();
+        fiber *f = &fibers[i];
         unsigned t = static_cast<unsigned>(i);
         f->at.thread = {t % j.block_size.x, t / j.block_size.x % j.block_size.y,
                         t / j.block_size.x / j.block_size.y};
@@ -179,7 +183,6 @@ block::block(const block_job &j) : random{j.seed}, job(j)
         f->at.grid_size = j.grid_size;
         f->at.lane = t % 32;
         f->at.warp = t / 32;
-        fibers.push_back(std::move(f));
         ready.push_back(i);
     }
 }
@@ -304,7 +307,7 @@ void *block::piece(const void *key, size_t bytes)
 std::string block::stuck() const
 {
     size_t n_first = 0;
-    while (n_first < fibers.size() && fibers[n_first]->done)
+    while (n_first < fibers.size() && fibers[n_first].done)
         n_first++;
     char text[256];
     snprintf(text, sizeof text,
@@ -320,7 +323,7 @@ void block::step()
     size_t at = random.below(ready.size()), i = ready[at];
     ready[at] = ready.back();
     ready.pop_back();
-    fiber &f = *fibers[i];
+    fiber &f = fibers[i];
     if (!f.self)
         start(f);
     current = &f;
@@ -345,7 +348,7 @@ std::string block::run()
             fault = stuck();
         ready.clear();
         for (size_t i = 0; i < fibers.size(); i++)
-            if (!fibers[i]->done && fibers[i]->self)
+            if (!fibers[i].done && fibers[i].self)
                 ready.push_back(i); /* they unwind */
         while (!ready.empty())
             step();
@@ -413,12 +416,13 @@ void copy_commit()
 void copy_wait(int groups_left)
 {
     fiber *f = running->current;
-    while (!f->copies.empty() && f->copies.front().group < f->groups - groups_left) {
-        copy c = f->copies.front();
+    size_t n = 0;
+    for (; n < f->copies.size() && f->copies[n].group < f->groups - groups_left; n++) {
+        const copy &c = f->copies[n];
         std::memcpy(c.to, c.from, c.valid);
         std::memset(static_cast<char *>(c.to) + c.valid, 0, c.bytes - c.valid);
-        f->copies.pop_front();
     }
+    f->copies.erase(f->copies.begin(), f->copies.begin() + static_cast<std::ptrdiff_t>(n));
 }
 
 } // namespace host_cuda

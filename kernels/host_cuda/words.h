@@ -6,6 +6,9 @@
 #include <cmath>
 #include <cstring>
 
+using std::isfinite;
+using std::isnan;
+
 #include "kernels/host_cuda/host_cuda.h"
 
 #define __launch_bounds__(...)

@@ -174,7 +174,9 @@ void copied_positions(void)
         struct kv_cache kv = {NULL, LAYER + 1, COPY_G, COPY_S, COPY_P, COPY_PAGES};
         size_t bytes = sizeof(float) * (LAYER + 1) * COPY_PAGES * COPY_P * 2 * ROW;
         kv.data = t->buffer_new(t->dev, bytes);
-        memset(kv.data, 0, bytes);
+        void *zeros = mem_alloc(bytes, 1);
+        t->to_device(t->dev, kv.data, zeros, bytes);
+        free(zeros);
         tool_shape("kv_copy");
         for (int page = 0; page < 3; page++) {
             struct batch b = page_batch(tables, page, 0), rest = page_batch(tables, page, N);

@@ -11,15 +11,20 @@ struct level {
     unsigned features;
     /* puts the level into a table: it runs without its features */
     void (*emulated)(struct kernels *k);
+    bool slow;             /* where a check repeats itself, a part of it will do */
     struct pool *pools[3]; /* 1, 2 and 3 threads */
     struct kernels k[3];
 };
 
+enum {
+    N_LEVELS = 3
 #ifdef ASSAY_EMULATED
-enum { N_LEVELS = 4 };
-#else
-enum { N_LEVELS = 3 };
+               + 1
 #endif
+#ifdef ASSAY_CUDA
+               + 1
+#endif
+};
 extern struct level levels[N_LEVELS];
 extern const struct kernels *const ref; /* the first level, with one thread */
 

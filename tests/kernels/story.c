@@ -55,7 +55,10 @@ struct pages pages_new(const struct kernels *k, const struct story *s, int P)
     p.spare = n;
     size_t bytes = (size_t)(n + 1) * 2 * 2 * (size_t)(P * s->G * s->S) * sizeof(float);
     p.kv.data = k->buffer_new(k->dev, bytes);
-    memset(p.kv.data, 0xff, bytes); /* NaN: what was not written must not be read */
+    void *noise = mem_alloc(bytes, 1);
+    memset(noise, 0xff, bytes); /* NaN: what was not written must not be read */
+    k->to_device(k->dev, p.kv.data, noise, bytes);
+    free(noise);
     p.table = mem_alloc((size_t)n, sizeof *p.table);
     for (int i = 0; i < n; i++)
         p.table[i] = i;

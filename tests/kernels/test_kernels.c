@@ -2,6 +2,7 @@
  *
  *     test_kernels                 checks every level's operations against the scalar reference
  *     test_kernels --seed=N        with other random numbers
+ *     test_kernels --cuda          checks the CUDA kernels instead of the processor's
  *     test_kernels --bench[=WORD]  times those whose name holds WORD, beside measured peaks
  *     test_kernels --threads=N     before --bench: with N threads instead of one a core
  *
@@ -16,10 +17,29 @@
 #include "tests/check.h"
 #include "tests/kernels/compare.h"
 #include "tests/kernels/levels.h"
+#include "tests/kernels/on_device.h"
 #include "tests/kernels/story.h"
 
 #ifdef ASSAY_EMULATED
 void emulated_kernels(struct kernels *k);
+#endif
+
+#ifdef ASSAY_CUDA
+static bool cuda_wanted, cuda_here = true;
+
+/* The first device; on a machine that has none the level is left out. */
+static void cuda_kernels(struct kernels *k)
+{
+    struct error err;
+    struct kernels inner;
+    cuda_here = kernels_cuda(0, &inner, &err) == 0;
+    if (!cuda_here) {
+        printf("# %s\n", err.msg);
+        return;
+    }
+    k->close(k->dev);
+    *k = on_device(&inner);
+}
 #endif
 
 /* ---- The operations as the checks call them ---- */
@@ -34,12 +54,19 @@ struct level levels[N_LEVELS] = {
      .features = CPU_AVX2,
      .emulated = emulated_kernels},
 #endif
+#ifdef ASSAY_CUDA
+    {.name = "cuda", .numerics = "cuda-1", .emulated = cuda_kernels, .slow = true},
+#endif
 };
 
 const struct kernels *const ref = &levels[0].k[0];
 
 bool level_here(const struct level *l)
 {
+#ifdef ASSAY_CUDA
+    if ((l->emulated == cuda_kernels) != cuda_wanted || (cuda_wanted && !cuda_here))
+        return false;
+#endif
     return (cpu_features() & l->features) == l->features;
 }
 
@@ -186,6 +213,10 @@ int main(int argc, char **argv)
             random_seed(strtoull(argv[i] + 7, NULL, 10));
         else if (strncmp(argv[i], "--threads=", 10) == 0)
             n_threads = atoi(argv[i] + 10);
+#ifdef ASSAY_CUDA
+        else if (strcmp(argv[i], "--cuda") == 0)
+            cuda_wanted = true;
+#endif
         else if (strcmp(argv[i], "--bench") == 0)
             return bench_run("", n_threads);
         else if (strncmp(argv[i], "--bench=", 8) == 0)
