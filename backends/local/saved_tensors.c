@@ -81,7 +81,8 @@ static unsigned code_at(const struct weight *w, int64_t row, int64_t col)
 {
     const uint8_t *p =
         (const uint8_t *)w->data + (size_t)row * format_row_bytes(w->format, w->cols);
-    return w->format == FORMAT_INT8 ? p[col] : p[col / 2] >> col % 2 * 4 & 15;
+    unsigned byte = p[w->format == FORMAT_INT8 ? col : col / 2];
+    return w->format == FORMAT_INT8 ? byte : byte >> col % 2 * 4 & 15;
 }
 
 /* Columns as they lie in the model: column c of the data stands for perm[c]. */

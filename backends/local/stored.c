@@ -173,7 +173,7 @@ static int read_exponents(const struct reading *r, const struct tensor *t, int64
     for (int64_t i = 0; i < n; i++) {
         if (from[i] == 255)
             return bad_part(r, t, "has a scale that is no number (exponent 255)");
-        to[i] = from[i] ? (uint16_t)(from[i] << 7) : 0x40; /* 2^-127 is subnormal */
+        to[i] = (uint16_t)(from[i] ? from[i] << 7 : 0x40); /* 2^-127 is subnormal */
     }
     r->w->scales = to;
     r->w->scale_format = FORMAT_BF16;
@@ -242,7 +242,7 @@ static int read_activation(const struct reading *r)
 /* Of bits that INT8 takes signed. */
 static uint8_t to_signed(const struct stored *how)
 {
-    return how->bits > 4 ? (uint8_t)(256 - (1 << (how->bits - 1))) : 0;
+    return (uint8_t)(how->bits > 4 ? 256 - (1 << (how->bits - 1)) : 0);
 }
 
 /* Zero points out of packed codes: a row of `p` is a row's groups, or with by_group a group's rows.
