@@ -53,8 +53,8 @@ meson test -C build-tsan --no-rebuild --num-processes 2 --print-errorlogs core h
 # What sanitizers would falsify or make too slow: memory, the real model.
 build_with build-plain none assay tests/backends/make_tiny_model tests/backends/test_exact \
     tests/kernels/test_kernels
-meson test -C build-plain --no-rebuild --num-processes 2 --print-errorlogs kernels exact cli_memory \
-    cli_smollm2 || true
+meson test -C build-plain --no-rebuild --num-processes 2 --print-errorlogs kernels kernels_cuda exact \
+    cli_memory cli_smollm2 || true
 
 python3 tests/summary.py "$failed_checks" build-test/meson-logs/testlog.json \
     build-tsan/meson-logs/testlog.json build-plain/meson-logs/testlog.json
