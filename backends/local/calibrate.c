@@ -8,8 +8,9 @@
 #include "base/pyrandom.h"
 
 enum {
-    STEP_ROWS = 512, /* of a step, or one sample */
-    GRAM_BLOCK = 192 /* columns that are multiplied at once: half of the product is left out */
+    STEP_ROWS = 512,  /* of a step, or one sample */
+    GRAM_BLOCK = 192, /* columns that are multiplied at once: half of the product is left out */
+    ADDED_ROWS = 64,
 };
 
 struct calibrator {
@@ -42,6 +43,27 @@ static void transpose(const float *x, int T, int cols, float *ret)
                 ret[(size_t)c * (size_t)T + (size_t)t] = x[(size_t)t * (size_t)cols + (size_t)c];
 }
 
+/* A block's product on its way into the sum: columns first .. first + n of all from there on. */
+struct addition {
+    struct input_stats *s;
+    const float *product; /* [rest, n] */
+    int first, n, rest;
+};
+
+static void add_rows(void *arg, size_t part, int thread)
+{
+    (void)thread;
+    const struct addition *a = arg;
+    int begin = (int)part * ADDED_ROWS;
+    int end = begin + ADDED_ROWS < a->rest ? begin + ADDED_ROWS : a->rest;
+    for (int i = begin; i < end; i++) {
+        double *to = a->s->gram + (size_t)(a->first + i) * (size_t)a->s->cols + a->first;
+        const float *from = a->product + (size_t)i * (size_t)a->n;
+        for (int j = 0; j < a->n && j <= i; j++)
+            to[j] += (double)from[j];
+    }
+}
+
 /* gram += X^T X for one step's X, below the diagonal: a block of its columns is a weight that all
  * columns from there on multiply. */
 static void add_gram(struct calibrator *c, struct input_stats *s, int T)
@@ -62,10 +84,8 @@ static void add_gram(struct calibrator *c, struct input_stats *s, int T)
         k->linear(k->dev, c->product, from, &w, NULL, rest);
         k->weight_free(k->dev, &w);
         k->to_host(k->dev, c->host, c->product, (size_t)rest * (size_t)n * sizeof(float));
-        for (int i = 0; i < rest; i++)
-            for (int j = 0; j < n && j <= i; j++)
-                s->gram[(size_t)(first + i) * cols + (size_t)(first + j)] +=
-                    (double)c->host[i * n + j];
+        struct addition add = {s, c->host, first, n, rest};
+        pool_run(c->o.pool, ((size_t)rest + ADDED_ROWS - 1) / ADDED_ROWS, add_rows, &add);
     }
 }
 

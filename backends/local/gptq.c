@@ -36,7 +36,10 @@ static double reduced(const struct factor *f, int i, int j)
     return row[j] - dot(row + j + 1, pivot + j + 1, f->n - j - 1);
 }
 
-enum { PART = 64 }; /* rows, or columns, of a part */
+enum {
+    PART = 64,               /* rows of a part */
+    WORTH_SHARING = 1 << 17, /* products of a column: some 50 microseconds */
+};
 
 static void reduce_part(void *arg, size_t part, int thread)
 {
@@ -56,7 +59,12 @@ static bool find_root(struct factor *f, struct pool *pool)
         if (!(pivot > 0) || !isfinite(pivot))
             return false;
         f->a[j * (size_t)f->n + j] = sqrt(pivot);
-        pool_run(pool, (j + PART - 1) / PART, reduce_part, f);
+        size_t parts = (j + PART - 1) / PART;
+        if (j * ((size_t)f->n - j) >= WORTH_SHARING)
+            pool_run(pool, parts, reduce_part, f);
+        else
+            for (size_t i = 0; i < parts; i++)
+                reduce_part(f, i, 0);
     }
     return true;
 }
